@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Checks for what the build and the program need, and installs what is missing with apt.
+# Without root or sudo it changes nothing and says what to install.
+set -euo pipefail
+
+packages=(
+  build-essential clang libclang-dev pkg-config            # to compile and to bind libav
+  libavcodec-dev libavformat-dev libavutil-dev             # libav: decoding, encoding, containers
+  libavfilter-dev libavdevice-dev libswscale-dev libswresample-dev
+  ffmpeg                                                   # makes test clips in odd formats
+  flite espeak-ng                                          # offline voices, phonemes
+  pocketsphinx pocketsphinx-en-us                          # alignment of known text
+)
+
+missing=()
+for package in "${packages[@]}"; do
+  if ! dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed'; then
+    missing+=("$package")
+  fi
+done
+
+if ((${#missing[@]})); then
+  if ! command -v apt-get >/dev/null; then
+    echo "error: this needs Debian's packages (or their like): ${missing[*]}" >&2
+    exit 1
+  elif [ "$(id -u)" = 0 ]; then
+    run=()
+  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    run=(sudo)
+  else
+    echo "error: packages are missing, and installing them needs root. Run:" >&2
+    echo "  sudo apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  echo "Installing ${missing[*]}"
+  DEBIAN_FRONTEND=noninteractive "${run[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${run[@]}" apt-get install -y -qq "${missing[@]}" >/dev/null
+fi
+
+if ! command -v cargo >/dev/null; then
+  echo "error: Rust is missing. Install it from https://rustup.rs, then run this again" >&2
+  exit 1
+fi
