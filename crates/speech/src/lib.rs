@@ -1,1 +1,8 @@
-//! placeholder
+//! What is known and made about speech: mel spectra, transcripts of other tools, voice activity, alignment of known
+//! text, voices that say new words, and the assembly of a new sound track.
+
+pub mod energy;
+pub mod mel;
+pub mod resample;
+pub mod vad;
+pub mod wave;
