@@ -1,1 +1,9 @@
-//! placeholder
+//! Frames and sound in and out of files, by libav.
+//!
+//! [`Clip`] opens a file, tells what is in it ([`ClipInfo`]) and reads frames ([`Frame`], native
+//! planar `YCbCr`) and sound ([`AudioBlock`]) of any range, exact to the frame and the sample.
+//! Decoding runs in a confined child process where the caller asks for it ([`sandbox`]).
+//! [`render`] writes a clip: stretches that are unchanged are copied packet by packet.
+//! [`compose`] fits a made picture into its recorded surroundings.
+
+pub mod image;
