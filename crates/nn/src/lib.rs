@@ -1,1 +1,14 @@
-//! placeholder
+//! The tensor layer: hot operations with a slow twin each, layers, weight files.
+//!
+//! Tensors, devices, dtypes and autograd are candle's. Where speed or memory is
+//! decided, [`ops`] has an operation of its own with a forward and a backward
+//! pass; model code uses [`ops`] and [`layers`] and leaves candle's `matmul`,
+//! `softmax` and `conv*` alone.
+
+mod cpu;
+pub mod device;
+pub mod layers;
+pub mod ops;
+pub mod weights;
+
+pub use candle_core::{DType, Device, Result, Tensor, Var};

@@ -1,0 +1,77 @@
+//! A linear layer with optional low-rank additions.
+
+use candle_core::{Result, Tensor};
+
+use crate::ops::{Activation, Lora, linear_lora};
+use crate::weights::{View, WeightsError};
+
+/// `y = x W^T + b`, plus low-rank additions.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    loras: Vec<Lora>,
+}
+
+impl Linear {
+    /// From `weight` `[outputs, inputs]` and `bias` `[outputs]`.
+    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self {
+            weight,
+            bias,
+            loras: Vec::new(),
+        }
+    }
+
+    /// `weight` and, where the view has one, `bias`.
+    ///
+    /// # Errors
+    /// When the weight is missing or a shape is wrong.
+    pub fn load(
+        view: &View,
+        inputs: usize,
+        outputs: usize,
+    ) -> std::result::Result<Self, WeightsError> {
+        let weight = view.get((outputs, inputs), "weight")?;
+        let bias = if view.contains("bias") {
+            Some(view.get(outputs, "bias")?)
+        } else {
+            None
+        };
+        Ok(Self::new(weight, bias))
+    }
+
+    /// Adds a low-rank addition.
+    pub fn push_lora(&mut self, lora: Lora) {
+        self.loras.push(lora);
+    }
+
+    /// Removes all low-rank additions.
+    pub fn clear_loras(&mut self) {
+        self.loras.clear();
+    }
+
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    /// `[.., inputs]` to `[.., outputs]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_act(x, Activation::None)
+    }
+
+    /// [`Self::forward`] with an activation in the same pass.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward_act(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        linear_lora(x, &self.weight, self.bias.as_ref(), activation, &self.loras)
+    }
+}
