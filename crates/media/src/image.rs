@@ -125,7 +125,7 @@ impl Rgb8 {
                 (self.width, self.height),
                 (width, height),
                 inverse,
-                |value| f32::from(value),
+                f32::from,
                 round_u8,
             ),
         }

@@ -6,4 +6,14 @@
 //! [`render`] writes a clip: stretches that are unchanged are copied packet by packet.
 //! [`compose`] fits a made picture into its recorded surroundings.
 
+mod error;
+pub mod frame;
 pub mod image;
+pub mod info;
+
+pub use error::MediaError;
+pub use frame::{Frame, FrameError, Plane, Samples};
+pub use info::{
+    AudioInfo, Chroma, ClipInfo, ColourRange, ColourTags, FrameTimes, HdrMetadata, PixelFormat,
+    Rotation, TimeBase, VideoInfo,
+};
