@@ -1,0 +1,218 @@
+//! Pictures for the networks and the head crop: pixels of a frame under an affine map.
+
+use crate::geometry::to_pixel_centres;
+use media::image::{Affine, Rgb8};
+
+/// `side` x `side` pixels, RGB 0..=255, whose unit square lies in the frame as `from_unit` says
+/// (continuous frame positions).
+///
+/// Each pixel averages `over` x `over` bilinear samples; beyond the frame its border is repeated.
+pub(crate) fn square(frame: &Rgb8, from_unit: &Affine, side: usize, over: usize) -> Vec<f32> {
+    let fine = side * over;
+    let step = 1.0 / fine as f32;
+    let map = to_pixel_centres(&from_unit.compose(&Affine::scale(step, step)));
+    let mut out = vec![0.0; side * side * 3];
+    if frame.width == 0 || frame.height == 0 || frame.data.len() < frame.width * frame.height * 3 {
+        return out;
+    }
+    let [a, _, _, d, _, _] = map.0;
+    for (row, target) in out.chunks_exact_mut(side * 3).enumerate() {
+        for line in 0..over {
+            let (x0, y0) = map.apply(0.0, (row * over + line) as f32);
+            for (column, pixel) in target.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                for tap in 0..over {
+                    let i = (column * over + tap) as f32;
+                    let sample = bilinear(frame, a.mul_add(i, x0), d.mul_add(i, y0));
+                    for (value, part) in pixel.iter_mut().zip(sample) {
+                        *value += part;
+                    }
+                }
+            }
+        }
+    }
+    if over > 1 {
+        let weight = 1.0 / (over * over) as f32;
+        out.iter_mut().for_each(|value| *value *= weight);
+    }
+    out
+}
+
+/// Samples a pixel so that none of the frame's is passed over where the picture shrinks: a
+/// bilinear sample reaches one pixel to each side.
+pub(crate) fn oversampling(frame_pixels_a_pixel: f32) -> usize {
+    ((frame_pixels_a_pixel / 1.5).ceil() as usize).clamp(1, 16)
+}
+
+/// The colour at a position counted from pixel centres.
+#[inline]
+fn bilinear(frame: &Rgb8, x: f32, y: f32) -> [f32; 3] {
+    let x = x.clamp(0.0, (frame.width - 1) as f32);
+    let y = y.clamp(0.0, (frame.height - 1) as f32);
+    let (left, top) = (x as usize, y as usize);
+    let (u, v) = (x - left as f32, y - top as f32);
+    let right = usize::from(left + 1 < frame.width) * 3;
+    let below = usize::from(top + 1 < frame.height) * frame.width * 3;
+    let start = (top * frame.width + left) * 3;
+    let at = |offset: usize| -> [f32; 3] {
+        match frame.data.get(start + offset..start + offset + 3) {
+            Some(&[r, g, b]) => [f32::from(r), f32::from(g), f32::from(b)],
+            _ => [0.0; 3],
+        }
+    };
+    let (p, q, r, s) = (at(0), at(right), at(below), at(right + below));
+    std::array::from_fn(|i| {
+        let upper = (q[i] - p[i]).mul_add(u, p[i]);
+        let lower = (s[i] - r[i]).mul_add(u, r[i]);
+        (lower - upper).mul_add(v, upper)
+    })
+}
+
+/// The whole frame, shrunk to fit into a square of `side` pixels and centred; RGB 0..=255, `fill`
+/// around it. Also the map from the unit square to frame positions.
+///
+/// Every frame pixel counts once, in the picture's pixel that holds its centre; frames smaller
+/// than the square are sampled bilinearly.
+pub(crate) fn letterbox(frame: &Rgb8, side: usize, fill: f32) -> (Vec<f32>, Affine) {
+    let longest = frame.width.max(frame.height).max(1);
+    let scale = longest as f32;
+    let from_unit = Affine([
+        scale,
+        0.0,
+        (frame.width as f32 - scale) / 2.0,
+        0.0,
+        scale,
+        (frame.height as f32 - scale) / 2.0,
+    ]);
+    let mut out = vec![fill; side * side * 3];
+    if frame.width == 0 || frame.height == 0 || frame.data.len() < frame.width * frame.height * 3 {
+        return (out, from_unit);
+    }
+    // Where a frame row or column ends up in the picture.
+    let target = |i: usize, size: usize| {
+        let unit = (i as f32 + 0.5 + (scale - size as f32) / 2.0) / scale;
+        ((unit * side as f32) as usize).min(side - 1)
+    };
+    if longest <= side {
+        let picture = square(frame, &from_unit, side, 1);
+        let inside = |i: usize, size: usize| {
+            let at = (i as f32 + 0.5) / side as f32 * scale - (scale - size as f32) / 2.0;
+            at >= 0.0 && at <= size as f32
+        };
+        for (i, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            if inside(i % side, frame.width) && inside(i / side, frame.height) {
+                pixel.copy_from_slice(&picture[3 * i..3 * i + 3]);
+            }
+        }
+        return (out, from_unit);
+    }
+    let columns: Vec<usize> = (0..frame.width).map(|x| target(x, frame.width)).collect();
+    let mut counts = vec![0_u32; side];
+    columns.iter().for_each(|&column| counts[column] += 1);
+    let mut sums = vec![0_u32; side * 3];
+    let mut lines = 0_u32;
+    for (y, row) in frame.data.chunks_exact(frame.width * 3).enumerate() {
+        for (pixel, &column) in row.as_chunks::<3>().0.iter().zip(&columns) {
+            let sum = &mut sums[3 * column..3 * column + 3];
+            sum[0] += u32::from(pixel[0]);
+            sum[1] += u32::from(pixel[1]);
+            sum[2] += u32::from(pixel[2]);
+        }
+        lines += 1;
+        let at = target(y, frame.height);
+        if y + 1 == frame.height || target(y + 1, frame.height) != at {
+            let line = &mut out[at * side * 3..(at + 1) * side * 3];
+            for (i, pixel) in line.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                if counts[i] > 0 {
+                    let weight = 1.0 / (counts[i] * lines) as f32;
+                    for (value, sum) in pixel.iter_mut().zip(&sums[3 * i..]) {
+                        *value = *sum as f32 * weight;
+                    }
+                }
+            }
+            sums.fill(0);
+            lines = 0;
+        }
+    }
+    (out, from_unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Square;
+
+    fn ramp(width: usize, height: usize) -> Rgb8 {
+        let mut frame = Rgb8::new(width, height);
+        for y in 0..height {
+            for x in 0..width {
+                frame.set_pixel(x, y, [x as u8, y as u8, 7]);
+            }
+        }
+        frame
+    }
+
+    #[test]
+    fn a_ramp_is_sampled_at_pixel_centres() {
+        let frame = ramp(200, 200);
+        for over in [1, 3] {
+            let square = Square {
+                centre: [100.0, 90.0],
+                side: 64.0,
+                angle: 0.4,
+            };
+            let map = square.from_unit();
+            let out = super::square(&frame, &map, 32, over);
+            for y in 0..32 {
+                for x in 0..32 {
+                    let (u, v) = map.apply((x as f32 + 0.5) / 32.0, (y as f32 + 0.5) / 32.0);
+                    let pixel = &out[(y * 32 + x) * 3..][..3];
+                    assert!(
+                        (pixel[0] - (u - 0.5)).abs() < 1e-2,
+                        "{x},{y}: {} for {u}",
+                        pixel[0]
+                    );
+                    assert!((pixel[1] - (v - 0.5)).abs() < 1e-2);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_letterboxed_frame_keeps_its_shape_and_mean() {
+        for (width, height) in [(640, 360), (360, 640), (96, 54)] {
+            let frame = Rgb8::filled(width, height, [200, 100, 50]);
+            let (out, map) = letterbox(&frame, 192, 0.0);
+            let filled = out.chunks(3).filter(|p| p[0] > 1.0).count();
+            assert!(
+                out.chunks(3)
+                    .all(|p| p[0] < 1.0 || (p[0] - 200.0).abs() < 0.01)
+            );
+            assert!(
+                (filled as f32 / (192.0 * 108.0) - 1.0).abs() < 0.02,
+                "{filled}"
+            );
+            let (x, y) = map.apply(0.5, 0.5);
+            assert_eq!((x, y), (width as f32 / 2.0, height as f32 / 2.0));
+        }
+    }
+
+    #[test]
+    fn a_letterboxed_ramp_stays_in_place() {
+        let (out, map) = letterbox(&ramp(250, 240), 100, 0.0);
+        for i in [20 * 100 + 30, 70 * 100 + 80] {
+            let (u, v) = map.apply(
+                ((i % 100) as f32 + 0.5) / 100.0,
+                ((i / 100) as f32 + 0.5) / 100.0,
+            );
+            assert!(
+                (out[3 * i] - (u - 0.5)).abs() < 1.0 && (out[3 * i + 1] - (v - 0.5)).abs() < 1.0
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_frame_gives_the_fill() {
+        let (out, _) = letterbox(&Rgb8::new(0, 0), 8, 3.0);
+        assert!(out.iter().all(|&value| value == 3.0));
+    }
+}
