@@ -1,0 +1,175 @@
+//! Picture runs in output order, with a dissolve where footage was removed.
+
+use super::layout::Pictures;
+use super::{PictureRun, TimelineInput};
+use crate::bed::{SeamFrame, Shown};
+use std::ops::Range;
+use units::FrameIndex;
+
+/// Output frames that need work beyond copying.
+#[derive(Default)]
+pub(super) struct Work {
+    pub(super) lips: Vec<Range<FrameIndex>>,
+    pub(super) anew: Vec<Range<FrameIndex>>,
+}
+
+/// Turns laid out pictures into runs.
+///
+/// Where two kept runs meet that don't follow each other in the source, the frames on both sides
+/// dissolve: the left run goes on into the removed footage, the right one comes out of it, so that
+/// both streams move naturally throughout.
+pub(super) fn runs(pieces: &[Pictures], input: &TimelineInput<'_>) -> (Vec<PictureRun>, Work) {
+    let shown: Vec<&Pictures> = pieces.iter().filter(|piece| piece.count() > 0).collect();
+    let mut widths = vec![0_u64; shown.len() + 1];
+    for (index, pair) in shown.windows(2).enumerate() {
+        if let [left, right] = pair
+            && let Some(width) = widths.get_mut(index + 1)
+        {
+            *width = width_between(left, right, input);
+        }
+    }
+    let mut output = Builder {
+        runs: Vec::new(),
+        work: Work::default(),
+        at: FrameIndex::ZERO,
+    };
+    for (index, piece) in shown.iter().enumerate() {
+        let width = |at: usize| widths.get(at).copied().unwrap_or_default();
+        let (before, after) = (width(index), width(index + 1));
+        match piece {
+            Pictures::Kept { source, anew } => {
+                let inner = source.start + before..source.end - after;
+                output.kept(inner, *anew);
+                if let Some(Pictures::Kept { source: next, .. }) = shown.get(index + 1) {
+                    output.seam(source.end, next.start, after);
+                }
+            }
+            Pictures::Made {
+                shown, insertion, ..
+            }
+            | Pictures::Retimed { shown, insertion } => {
+                output.made(shown, *insertion);
+            }
+        }
+    }
+    (output.runs, output.work)
+}
+
+/// Frames that dissolve each side of where two pieces meet.
+fn width_between(left: &Pictures, right: &Pictures, input: &TimelineInput<'_>) -> u64 {
+    let (Pictures::Kept { source: left, .. }, Pictures::Kept { source: right, .. }) = (left, right)
+    else {
+        return 0;
+    };
+    if left.end == right.start {
+        return 0;
+    }
+    let total = input.clock.frames();
+    let removed = right.start.since(left.end).max(1);
+    let length = |source: &Range<FrameIndex>| source.end.since(source.start);
+    input
+        .config
+        .seam
+        .min(removed)
+        // Half of a run at most: its other half may belong to the next seam.
+        .min(length(left) / 2)
+        .min(length(right) / 2)
+        .min(total.saturating_sub(left.end.0))
+        .min(right.start.0)
+}
+
+struct Builder {
+    runs: Vec<PictureRun>,
+    work: Work,
+    at: FrameIndex,
+}
+
+impl Builder {
+    fn push(&mut self, run: PictureRun) -> Range<FrameIndex> {
+        let start = self.at;
+        self.at += run.len();
+        self.runs.push(run);
+        start..self.at
+    }
+
+    fn kept(&mut self, source: Range<FrameIndex>, anew: bool) {
+        if source.end <= source.start {
+            return;
+        }
+        if !anew {
+            self.push(PictureRun::Source { source });
+            return;
+        }
+        let frames = (source.start.0..source.end.0).map(FrameIndex).collect();
+        let output = self.push(PictureRun::Bed {
+            frames,
+            insertion: None,
+        });
+        self.work.anew.push(output);
+    }
+
+    /// `width` frames each side of the place where `end` (one past the left run) meets `start`.
+    fn seam(&mut self, end: FrameIndex, start: FrameIndex, width: u64) {
+        if width == 0 {
+            return;
+        }
+        let frames = (0..2 * width)
+            .map(|index| SeamFrame {
+                a: end - width + index,
+                b: start - width + index,
+                weight: (index as f32 + 0.5) / (2 * width) as f32,
+            })
+            .collect();
+        let output = self.push(PictureRun::Seam {
+            frames,
+            insertion: None,
+        });
+        self.work.lips.push(output);
+    }
+
+    fn made(&mut self, shown: &[Shown], insertion: usize) {
+        let insertion = Some(insertion);
+        let start = self.at;
+        for group in
+            shown.chunk_by(|a, b| matches!(a, Shown::Frame(_)) == matches!(b, Shown::Frame(_)))
+        {
+            let mut bed = Vec::new();
+            let mut seam = Vec::new();
+            for shown in group {
+                match shown {
+                    Shown::Frame(frame) => bed.push(*frame),
+                    Shown::Blend(frame) => seam.push(*frame),
+                }
+            }
+            if seam.is_empty() {
+                self.push(PictureRun::Bed {
+                    frames: bed,
+                    insertion,
+                });
+            } else {
+                self.push(PictureRun::Seam {
+                    frames: seam,
+                    insertion,
+                });
+            }
+        }
+        self.work.lips.push(start..self.at);
+    }
+}
+
+/// Ranges with a margin on both sides, inside `0..frames`, joined where they meet.
+pub(super) fn widened(
+    ranges: &[Range<FrameIndex>],
+    margin: u64,
+    frames: u64,
+) -> Vec<Range<FrameIndex>> {
+    let mut result: Vec<Range<FrameIndex>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let range = range.start - margin..(range.end + margin).min(FrameIndex(frames));
+        match result.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => result.push(range),
+        }
+    }
+    result
+}
