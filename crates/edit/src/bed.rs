@@ -244,18 +244,18 @@ impl Planner<'_> {
         // The longest legs that fit; never more turns than legs of the least length allow.
         let legs = (back + room - 1) / room;
         let legs = legs.max(1);
-        let length = |leg: i64| back / legs + i64::from(leg < back % legs);
-        let longest = length(0);
-        let last = length(legs - 1);
+        // The last leg is a longest one, so that it comes back to before the next kept frame.
+        let length = |leg: i64| back / legs + i64::from(leg >= legs - back % legs);
+        let longest = length(legs - 1);
         // `top` is where it turns back, `top - length` where it turns forwards again.
         let least = before.max(self.low + longest);
-        let most = (self.high - 1).min(after - 1 + last).max(least);
+        let most = (self.high - 1).min(after - 1 + longest).max(least);
         let least = least.min(self.high - 1);
         let most = most.min(self.high - 1);
         let middle = (before + (after - before - 1) / 2 + longest / 2 + 1).clamp(least, most);
         let top = (least..=most)
             .min_by(|&a, &b| {
-                let by_motion = self.motion(a, last).total_cmp(&self.motion(b, last));
+                let by_motion = self.motion(a, longest).total_cmp(&self.motion(b, longest));
                 by_motion
                     .then((a - middle).abs().cmp(&(b - middle).abs()))
                     .then(a.cmp(&b))

@@ -128,6 +128,15 @@ fn without_yielding(
         if let Some((_, first)) = run_around(at) {
             return Err(overlap(first, request, at));
         }
+        // The length of a silence can't be set where an edit takes part of it away.
+        if matches!(request.wish, Wish::Pause(..)) {
+            let from = taken.partition_point(|(words, _)| words.end < at);
+            if let Some((words, first)) = taken.get(from)
+                && words.start <= at
+            {
+                return Err(overlap(first, request, at));
+            }
+        }
     }
     let touched_time = |range: Range<Seconds>| {
         spans

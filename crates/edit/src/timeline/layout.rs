@@ -136,6 +136,8 @@ impl Layout {
             self.end = (clock.start() - times.start)
                 .max(Seconds::ZERO)
                 .min((times.end - times.start).max(Seconds::ZERO));
+        } else {
+            self.make_up_for_late_start(times, clock);
         }
         let first = self.first_frame(times, input);
         self.track.source(times);
@@ -155,6 +157,19 @@ impl Layout {
             source: first..end,
             anew,
         });
+    }
+
+    /// Behind new speech, recorded sound from before the first recorded picture is shown with made
+    /// pictures too.
+    fn make_up_for_late_start(&mut self, times: &Range<Seconds>, clock: &FrameClock) {
+        let late = clock.start() - (times.start + self.end - self.track.end());
+        let frames = (late.0 / clock.nominal().0 - 1e-7).round();
+        if let Some(Pictures::Made { count, .. }) = self.pieces.last_mut()
+            && frames > 0.0
+        {
+            *count += frames as u64;
+            self.push_made(frames as u64, clock);
+        }
     }
 
     /// The source frame whose time agrees best with the sound that starts at `times.start`.
