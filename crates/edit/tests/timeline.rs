@@ -1,5 +1,12 @@
 //! What must hold for every timeline, on clips of every rate with edits of every kind.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests are tests too"
+)]
+
 use edit::bed::Shown;
 use edit::cuts::CutConfig;
 use edit::edits::{NewSpeech, Request, Wish};
