@@ -1,1 +1,15 @@
-//! placeholder
+//! Networks: configs, forward passes, key maps, parity tests.
+//!
+//! Every network is built from a [`ModelFile`] (mapped from disk or embedded) and a
+//! config that stands in the file's own header or beside it. Fields bear the
+//! checkpoint's names, so that the key maps stay short.
+
+pub mod audio_projection;
+mod error;
+mod file;
+pub mod forward;
+pub mod ltx;
+pub mod mel_encoder;
+
+pub use error::{ModelError, Result};
+pub use file::{ModelFile, TensorShapes};

@@ -1,0 +1,23 @@
+//! LTX-Video: the transformer and the video autoencoder, with EditYourself's audio
+//! cross-attention and one-way attention.
+//!
+//! Sources: Lightricks/LTX-Video `ltx_video/models/transformers/transformer3d.py`,
+//! `attention.py` and `ltx_video/models/autoencoders/causal_video_autoencoder.py`;
+//! huggingface/diffusers `models/transformers/transformer_ltx.py`,
+//! `models/autoencoders/autoencoder_kl_ltx.py`; EditYourself (arXiv 2601.22127).
+
+mod block;
+mod config;
+pub mod keys;
+pub mod rope;
+mod times;
+mod transformer;
+pub mod vae;
+
+pub use block::{Perturbation, SkipMode};
+pub use config::{AudioConfig, TransformerConfig};
+pub use rope::Rope;
+pub use transformer::{
+    AudioMemory, AudioQueries, Caption, ContextGroup, ContextMemory, Inputs, Transformer,
+};
+pub use vae::{Vae, VaeConfig};

@@ -1,0 +1,103 @@
+//! The two layouts of LTX-Video files, as data.
+//!
+//! Official single files carry `model.diffusion_model.` and `vae.` in front of their
+//! names; diffusers keeps the networks in folders of their own and renames parts
+//! (huggingface/diffusers `scripts/convert_ltx_to_diffusers.py`). Ours are the official
+//! names without the prefix.
+
+use nn::weights::KeyMap;
+
+use super::VaeConfig;
+use crate::file::ModelFile;
+
+/// Prefix of the transformer in a single file.
+pub const TRANSFORMER_PREFIX: &str = "model.diffusion_model.";
+/// Prefix of the autoencoder in a single file.
+pub const VAE_PREFIX: &str = "vae.";
+/// Prefix of the audio encoder in a single file.
+pub const AUDIO_ENCODER_PREFIX: &str = "audio_encoder.";
+
+/// Parts of names that diffusers has renamed in the transformer, and the official ones.
+const TRANSFORMER_PARTS: [(&str, &str); 4] = [
+    ("proj_in", "patchify_proj"),
+    ("time_embed", "adaln_single"),
+    ("norm_q", "q_norm"),
+    ("norm_k", "k_norm"),
+];
+
+/// Names that diffusers has renamed in the autoencoder outside of its stages.
+const VAE_NAMES: [(&str, &str); 4] = [
+    ("decoder.time_embedder.", "decoder.last_time_embedder."),
+    (
+        "decoder.scale_shift_table",
+        "decoder.last_scale_shift_table",
+    ),
+    ("latents_mean", "per_channel_statistics.mean-of-means"),
+    ("latents_std", "per_channel_statistics.std-of-means"),
+];
+
+/// Where a file has its transformer.
+pub fn transformer_keys(file: &ModelFile) -> KeyMap {
+    let shapes = file.shapes();
+    if shapes
+        .keys()
+        .any(|name| name.starts_with(TRANSFORMER_PREFIX))
+    {
+        return KeyMap::new().prefix(TRANSFORMER_PREFIX, "");
+    }
+    let mut keys = KeyMap::new().keep_others();
+    if shapes.contains_key("proj_in.weight") {
+        for (from, to) in TRANSFORMER_PARTS {
+            keys = keys.part(from, to);
+        }
+    }
+    keys
+}
+
+/// Where a file has its autoencoder.
+pub fn vae_keys(file: &ModelFile, config: &VaeConfig) -> KeyMap {
+    let shapes = file.shapes();
+    if shapes.keys().any(|name| name.starts_with(VAE_PREFIX)) {
+        return KeyMap::new()
+            .prefix(VAE_PREFIX, "")
+            .part("resnets", "res_blocks");
+    }
+    let mut keys = KeyMap::new();
+    if shapes.contains_key("decoder.mid_block.resnets.0.conv1.conv.weight") {
+        for (from, to) in vae_stages(config.encoder_blocks.len(), config.decoder_blocks.len()) {
+            keys = keys.prefix(&from, &to);
+        }
+        for (from, to) in VAE_NAMES {
+            keys = keys.prefix(from, to);
+        }
+    }
+    keys.keep_others().part("resnets", "res_blocks")
+}
+
+/// Stage by stage: diffusers pairs every run of residual blocks with the change of
+/// resolution behind it (encoder) or before it (decoder), and calls the one that is
+/// left over the middle.
+fn vae_stages(encoder: usize, decoder: usize) -> Vec<(String, String)> {
+    let mut names = Vec::new();
+    for index in 0..encoder / 2 {
+        let block = format!("encoder.down_blocks.{index}");
+        let official = |stage: usize| format!("encoder.down_blocks.{stage}.");
+        names.push((format!("{block}.downsamplers.0."), official(2 * index + 1)));
+        names.push((format!("{block}."), official(2 * index)));
+    }
+    names.push((
+        "encoder.mid_block.".to_owned(),
+        format!("encoder.down_blocks.{}.", encoder.saturating_sub(1)),
+    ));
+    for index in 0..decoder / 2 {
+        let block = format!("decoder.up_blocks.{index}");
+        let official = |stage: usize| format!("decoder.up_blocks.{stage}.");
+        names.push((format!("{block}.upsamplers.0."), official(2 * index + 1)));
+        names.push((format!("{block}."), official(2 * index + 2)));
+    }
+    names.push((
+        "decoder.mid_block.".to_owned(),
+        "decoder.up_blocks.0.".to_owned(),
+    ));
+    names
+}

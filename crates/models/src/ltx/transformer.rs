@@ -1,0 +1,409 @@
+//! The transformer: from tokens to velocities, dense or one-way.
+//!
+//! Dense is LTX-Video's own forward pass. One-way is for models trained so: context
+//! tokens attend to context only, so [`Transformer::context`] computes their keys and
+//! values once, and every step costs the noised tokens alone.
+
+use candle_core::{DType, Device, Tensor};
+use nn::layers::{Attention, KeysValues, Linear};
+use nn::ops::{self, Activation};
+
+use super::TransformerConfig;
+use super::block::{Block, Pass, Perturbation, SkipMode};
+use super::keys;
+use super::rope::{Position, Rope};
+use super::times::AdaLayerNormSingle;
+use crate::error::{ModelError, Result};
+use crate::file::ModelFile;
+
+/// A caption projected to the inner width, shared by all blocks.
+#[derive(Debug, Clone)]
+pub struct Caption {
+    /// `[B, L, D]`.
+    pub(super) hidden: Tensor,
+    /// Added to the scores, `[B, L]`.
+    pub(super) bias: Option<Tensor>,
+}
+
+/// Keys and values of the context in every block.
+#[derive(Debug, Clone)]
+pub struct ContextMemory {
+    blocks: Vec<KeysValues>,
+}
+
+/// Keys and values of the sound in every block.
+#[derive(Debug, Clone)]
+pub struct AudioMemory {
+    blocks: Vec<KeysValues>,
+}
+
+/// Neighbouring context tokens that share a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContextGroup {
+    /// How many tokens.
+    pub tokens: usize,
+    /// Their latent; none for references, which everybody sees and which see everybody.
+    pub latent: Option<i64>,
+}
+
+impl ContextGroup {
+    /// Whether the other group lies in the window around this one.
+    pub(super) fn sees(&self, other: &Self, window: usize) -> bool {
+        match (self.latent, other.latent) {
+            (Some(own), Some(other)) => own.abs_diff(other) <= (window as u64) / 2,
+            _ => true,
+        }
+    }
+
+    pub(super) fn all_see_all(groups: &[Self], window: usize) -> bool {
+        let latents = || groups.iter().filter_map(|group| group.latent);
+        match (latents().min(), latents().max()) {
+            (Some(first), Some(last)) => last.abs_diff(first) <= (window as u64) / 2,
+            _ => true,
+        }
+    }
+}
+
+/// Which tokens hear which latent's sound: the mask M of eq. 6.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AudioQueries {
+    /// All tokens of the sequence, latent by latent, equally many each.
+    Folded {
+        /// Latents of the sequence.
+        latents: usize,
+    },
+    /// Positions in the sequence, a list for each latent; other tokens hear nothing.
+    Masked(Vec<Vec<u32>>),
+}
+
+impl AudioQueries {
+    fn latents(&self) -> usize {
+        match self {
+            Self::Folded { latents } => *latents,
+            Self::Masked(latents) => latents.len(),
+        }
+    }
+
+    /// `x + M * attention(x, sound)`; `memory` holds `[B * latents, tokens, D]`.
+    pub(super) fn add_attention(
+        &self,
+        x: &Tensor,
+        attention: &Attention,
+        memory: &KeysValues,
+    ) -> Result<Tensor> {
+        let (batch, tokens, width) = x.dims3()?;
+        match self {
+            Self::Folded { latents } => {
+                let each = tokens / (*latents).max(1);
+                let folded = x.reshape((batch * latents, each, width))?;
+                let queries = attention.queries(&folded, None)?;
+                let heard = attention.project(&attention.attend(&queries, memory, None)?)?;
+                Ok((x + heard.reshape((batch, tokens, width))?)?)
+            }
+            Self::Masked(latents) => {
+                let count = latents.len();
+                let mut sum = x.clone();
+                for (latent, positions) in latents.iter().enumerate() {
+                    if positions.is_empty() {
+                        continue;
+                    }
+                    let index = Tensor::new(positions.as_slice(), x.device())?;
+                    let of_latent = |t: &Tensor| -> Result<Tensor> {
+                        let (_, sound, width) = t.dims3()?;
+                        Ok(t.reshape((batch, count, sound, width))?
+                            .narrow(1, latent, 1)?
+                            .squeeze(1)?
+                            .contiguous()?)
+                    };
+                    let own = KeysValues {
+                        keys: of_latent(&memory.keys)?,
+                        values: of_latent(&memory.values)?,
+                    };
+                    let queries = attention.queries(&x.index_select(&index, 1)?, None)?;
+                    let heard = attention.project(&attention.attend(&queries, &own, None)?)?;
+                    sum = sum.index_add(&index, &heard, 1)?;
+                }
+                Ok(sum)
+            }
+        }
+    }
+}
+
+/// One forward pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// Tokens `[B, N, in_channels]`: normalised latents, noised or clean.
+    pub latents: &'a Tensor,
+    /// `[B]` or `[B, N]`, 0 (clean) to 1 (noise).
+    pub timestep: &'a Tensor,
+    /// Places of the tokens.
+    pub rope: &'a Rope,
+    /// From [`Transformer::caption`] or [`Transformer::empty_caption`].
+    pub caption: &'a Caption,
+    /// Sound, from [`Transformer::audio`]; without it the audio layers are left out.
+    pub audio: Option<(&'a AudioMemory, &'a AudioQueries)>,
+    /// Context that the tokens attend to besides themselves.
+    pub context: Option<&'a ContextMemory>,
+    /// What a perturbed guidance branch leaves out.
+    pub perturbation: Option<&'a Perturbation>,
+    /// `[N, N]`, added to the scores of self-attention, which are then held whole:
+    /// the slow twin of one-way attention, for checking it.
+    pub self_bias: Option<&'a Tensor>,
+}
+
+/// LTX-Video's transformer.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "the checkpoint's names")]
+pub struct Transformer {
+    config: TransformerConfig,
+    patchify_proj: Linear,
+    adaln_single: AdaLayerNormSingle,
+    caption_projection: [Linear; 2],
+    empty_caption: Option<Tensor>,
+    transformer_blocks: Vec<Block>,
+    scale_shift_table: Tensor,
+    proj_out: Linear,
+    dtype: DType,
+    device: Device,
+}
+
+impl Transformer {
+    /// Reads the weights of a file in either layout.
+    ///
+    /// # Errors
+    /// When names or shapes differ from what the config asks for; all differences are named.
+    pub fn load(
+        file: &ModelFile,
+        config: &TransformerConfig,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        let file = file.renamed(&keys::transformer_keys(file))?;
+        file.check(&config.shapes(), |name| {
+            name == "empty_caption"
+                || name.starts_with("audio_projection.")
+                || name.starts_with(keys::VAE_PREFIX)
+                || name.starts_with(keys::AUDIO_ENCODER_PREFIX)
+        })?;
+        let view = file.view(dtype, device);
+        let width = config.width();
+        let captions = view.at("caption_projection");
+        let empty_caption = match view.shape("empty_caption") {
+            Some(shape) if matches!(*shape, [_, channels] if channels == config.caption_channels) => {
+                Some(view.get_any("empty_caption")?.unsqueeze(0)?)
+            }
+            Some(shape) => {
+                return Err(ModelError::config(
+                    "ltx transformer",
+                    format!(
+                        "empty_caption is {shape:?}, wanted [L, {}]",
+                        config.caption_channels
+                    ),
+                ));
+            }
+            None => None,
+        };
+        let mut transformer_blocks = Vec::with_capacity(config.num_layers);
+        for index in 0..config.num_layers {
+            let view = view.at("transformer_blocks").at(index);
+            transformer_blocks.push(Block::load(&view, config)?);
+        }
+        Ok(Self {
+            patchify_proj: Linear::load(&view.at("patchify_proj"), config.in_channels, width)?,
+            adaln_single: AdaLayerNormSingle::load(&view, config)?,
+            caption_projection: [
+                Linear::load(&captions.at("linear_1"), config.caption_channels, width)?,
+                Linear::load(&captions.at("linear_2"), width, width)?,
+            ],
+            empty_caption,
+            transformer_blocks,
+            scale_shift_table: view
+                .with_dtype(DType::F32)
+                .get((2, width), "scale_shift_table")?,
+            proj_out: Linear::load(&view.at("proj_out"), width, config.out_channels)?,
+            config: config.clone(),
+            dtype,
+            device: device.clone(),
+        })
+    }
+
+    pub fn config(&self) -> &TransformerConfig {
+        &self.config
+    }
+
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Tables for tokens at these places.
+    ///
+    /// # Errors
+    /// When the device cannot hold them.
+    pub fn rope(&self, positions: &[Position]) -> Result<Rope> {
+        Rope::new(&self.config, positions, &self.device)
+    }
+
+    /// Projects a caption `[B, L, caption_channels]`; `mask` `[B, L]` is 1 where a token
+    /// counts.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn caption(&self, caption: &Tensor, mask: Option<&Tensor>) -> Result<Caption> {
+        let (batch, length, _) = caption.dims3()?;
+        if let Some(mask) = mask
+            && mask.dims() != [batch, length]
+        {
+            return Err(ModelError::input(
+                "caption_mask",
+                format!("shape {:?}, wanted [{batch}, {length}]", mask.dims()),
+            ));
+        }
+        let [first, second] = &self.caption_projection;
+        let hidden = second
+            .forward(&first.forward_act(&caption.to_dtype(self.dtype)?, Activation::GeluTanh)?)?;
+        let bias = match mask {
+            Some(mask) => Some(mask.to_dtype(DType::F32)?.affine(10_000.0, -10_000.0)?),
+            None => None,
+        };
+        Ok(Caption { hidden, bias })
+    }
+
+    /// The learned caption that stands for "no text".
+    ///
+    /// # Errors
+    /// When the model has none.
+    pub fn empty_caption(&self) -> Result<Caption> {
+        let caption = self.empty_caption.as_ref().ok_or_else(|| {
+            ModelError::config("ltx transformer", "the weights have no empty_caption")
+        })?;
+        self.caption(caption, None)
+    }
+
+    /// Keys and values of audio tokens `[B, latents, tokens, D_a]` in every block.
+    ///
+    /// # Errors
+    /// When the model has no audio layers or the shapes do not fit.
+    pub fn audio(&self, tokens: &Tensor) -> Result<AudioMemory> {
+        let (batch, latents, each, width) = tokens.dims4()?;
+        let tokens = tokens
+            .to_dtype(self.dtype)?
+            .reshape((batch * latents, each, width))?;
+        let mut blocks = Vec::with_capacity(self.transformer_blocks.len());
+        for block in &self.transformer_blocks {
+            blocks.push(block.audio_memory(&tokens)?.ok_or_else(|| {
+                ModelError::config("ltx transformer", "the model has no audio layers")
+            })?);
+        }
+        Ok(AudioMemory { blocks })
+    }
+
+    /// Keys and values of clean tokens `[B, N, in_channels]` at timestep 0 in every block.
+    ///
+    /// `groups` says which neighbouring tokens share a latent; their counts sum to N.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn context(
+        &self,
+        latents: &Tensor,
+        rope: &Rope,
+        caption: &Caption,
+        groups: &[ContextGroup],
+    ) -> Result<ContextMemory> {
+        let (batch, tokens, _) = latents.dims3()?;
+        let grouped: usize = groups.iter().map(|group| group.tokens).sum();
+        if grouped != tokens {
+            return Err(ModelError::input(
+                "context",
+                format!("{tokens} tokens in groups of {grouped} together"),
+            ));
+        }
+        let timestep = Tensor::zeros(batch, DType::F32, &self.device)?;
+        let times = self.adaln_single.forward(&timestep, batch, tokens)?;
+        let pass = Pass {
+            times: &times,
+            rope,
+            caption,
+            skip: None,
+            memory: None,
+            audio: None,
+            self_bias: None,
+        };
+        let mut x = self.patchify_proj.forward(&latents.to_dtype(self.dtype)?)?;
+        let mut blocks = Vec::with_capacity(self.transformer_blocks.len());
+        let count = self.transformer_blocks.len();
+        for (index, block) in self.transformer_blocks.iter().enumerate() {
+            let last = index + 1 == count;
+            let window = self.config.context_window;
+            let (kv, next) = block.context(&x, &pass, groups, window, last)?;
+            blocks.push(kv);
+            if let Some(next) = next {
+                x = next;
+            }
+        }
+        Ok(ContextMemory { blocks })
+    }
+
+    /// Velocities `[B, N, out_channels]`, `f32`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward(&self, inputs: &Inputs<'_>) -> Result<Tensor> {
+        let (batch, tokens, _) = inputs.latents.dims3()?;
+        Self::check_audio(inputs, batch, tokens)?;
+        let times = self.adaln_single.forward(inputs.timestep, batch, tokens)?;
+        let mut x = self
+            .patchify_proj
+            .forward(&inputs.latents.to_dtype(self.dtype)?)?;
+        for (index, block) in self.transformer_blocks.iter().enumerate() {
+            let audio = inputs
+                .audio
+                .and_then(|(memory, queries)| Some((memory.blocks.get(index)?, queries)));
+            let pass = Pass {
+                times: &times,
+                rope: inputs.rope,
+                caption: inputs.caption,
+                skip: skip_of(inputs.perturbation, index),
+                memory: inputs.context.and_then(|memory| memory.blocks.get(index)),
+                audio,
+                self_bias: inputs.self_bias,
+            };
+            x = block.forward(&x, &pass)?;
+        }
+        let [shift, scale] = times.last(&self.scale_shift_table)?;
+        // The reference implementations fix this epsilon, whatever the config says.
+        let x = ops::layer_norm_modulate(&x, &scale, &shift, 1e-6)?;
+        Ok(self.proj_out.forward(&x)?.to_dtype(DType::F32)?)
+    }
+
+    fn check_audio(inputs: &Inputs<'_>, batch: usize, tokens: usize) -> Result<()> {
+        let Some((memory, queries)) = inputs.audio else {
+            return Ok(());
+        };
+        let latents = queries.latents();
+        let folded = memory
+            .blocks
+            .first()
+            .map_or(0, |kv| kv.keys.dims().first().copied().unwrap_or(0));
+        let uneven = matches!(queries, AudioQueries::Folded { latents } if *latents == 0 || !tokens.is_multiple_of(*latents));
+        if folded != batch * latents || uneven {
+            return Err(ModelError::input(
+                "audio",
+                format!(
+                    "sound of {folded} latents for {batch} samples of {tokens} tokens in {latents} latents"
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn skip_of(perturbation: Option<&Perturbation>, layer: usize) -> Option<SkipMode> {
+    perturbation
+        .filter(|p| p.layers.contains(&layer))
+        .map(|p| p.mode)
+}

@@ -1,0 +1,172 @@
+//! The video autoencoder (`CausalVideoAutoencoder`), 0.9.5 and later, and smaller ones
+//! of the same make.
+//!
+//! Fact sheet 2; LTX-Video `causal_video_autoencoder.py`. The encoder is causal and can
+//! be fed in pieces ([`Vae::encoder`] `.stream()`); the decoder looks both ways and can
+//! be asked for a part of the picture ([`Vae::decode_region`]), which costs that part
+//! and what its receptive field needs, stage by stage.
+
+mod config;
+mod conv;
+mod decoder;
+mod encoder;
+mod patches;
+mod region;
+mod tiles;
+
+use candle_core::{DType, Device, Tensor};
+
+pub use config::{Stage, VaeConfig};
+pub use decoder::Decoder;
+pub use encoder::{EncodeStream, Encoder};
+pub use region::{Region, Span};
+pub use tiles::{Halo, decode_frames, decode_in_windows};
+
+use super::keys;
+use crate::error::{ModelError, Result};
+use crate::file::ModelFile;
+
+/// Encoder, decoder and the statistics of the latents.
+#[derive(Debug, Clone)]
+pub struct Vae {
+    config: VaeConfig,
+    encoder: Encoder,
+    decoder: Decoder,
+    statistics: Option<Statistics>,
+}
+
+/// Mean and standard deviation of every latent channel, `[1, C, 1, 1, 1]`.
+#[derive(Debug, Clone)]
+struct Statistics {
+    mean: Tensor,
+    deviation: Tensor,
+}
+
+const STATISTICS: &str = "per_channel_statistics.";
+
+impl Vae {
+    /// Reads the weights of a file in either layout.
+    ///
+    /// # Errors
+    /// When names or shapes differ from what the config asks for; all differences are named.
+    pub fn load(
+        file: &ModelFile,
+        config: &VaeConfig,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        let file = file.renamed(&keys::vae_keys(file, config))?;
+        file.check(&config.shapes(), |name| {
+            name.starts_with(STATISTICS)
+                || !(name.starts_with("encoder.") || name.starts_with("decoder."))
+        })?;
+        let view = file.view(dtype, device);
+        let channels = config.latent_channels;
+        let numbers = view.with_dtype(DType::F32).at("per_channel_statistics");
+        let statistics = if numbers.contains("mean-of-means") {
+            let vector = |name: &str| -> Result<Tensor> {
+                Ok(numbers
+                    .get(channels, name)?
+                    .reshape((1, channels, 1, 1, 1))?)
+            };
+            Some(Statistics {
+                mean: vector("mean-of-means")?,
+                deviation: vector("std-of-means")?,
+            })
+        } else {
+            None
+        };
+        Ok(Self {
+            encoder: Encoder::load(&view.at("encoder"), config)?,
+            decoder: Decoder::load(&view.at("decoder"), config)?,
+            config: config.clone(),
+            statistics,
+        })
+    }
+
+    pub fn config(&self) -> &VaeConfig {
+        &self.config
+    }
+
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// Whether the file has statistics of the latents.
+    pub fn has_statistics(&self) -> bool {
+        self.statistics.is_some()
+    }
+
+    /// Means of the posterior, un-normalised: `video` `[B, 3, F, H, W]` in -1..1 to
+    /// `[B, C, f, h, w]`, `f32`. F is one more than a multiple of the temporal stride.
+    ///
+    /// # Errors
+    /// When the sizes do not fit the strides.
+    pub fn encode(&self, video: &Tensor) -> Result<Tensor> {
+        let frames = video.dim(2)?;
+        let stride = self.config.temporal_stride();
+        if frames % stride != 1 % stride {
+            return Err(ModelError::input(
+                "video",
+                format!("{frames} frames, wanted a multiple of {stride} plus 1"),
+            ));
+        }
+        self.encoder.forward(video)
+    }
+
+    /// `(z - mean) / deviation` per channel; latents are `[B, C, f, h, w]`.
+    ///
+    /// # Errors
+    /// When the file had no statistics.
+    pub fn normalise(&self, latents: &Tensor) -> Result<Tensor> {
+        let statistics = self.statistics()?;
+        Ok(latents
+            .broadcast_sub(&statistics.mean)?
+            .broadcast_div(&statistics.deviation)?)
+    }
+
+    /// `z * deviation + mean` per channel, the inverse of [`Self::normalise`].
+    ///
+    /// # Errors
+    /// When the file had no statistics.
+    pub fn unnormalise(&self, latents: &Tensor) -> Result<Tensor> {
+        let statistics = self.statistics()?;
+        Ok(latents
+            .broadcast_mul(&statistics.deviation)?
+            .broadcast_add(&statistics.mean)?)
+    }
+
+    fn statistics(&self) -> Result<&Statistics> {
+        self.statistics.as_ref().ok_or_else(|| {
+            ModelError::config("ltx vae", "the weights have no per_channel_statistics")
+        })
+    }
+
+    /// Un-normalised latents `[B, C, f, h, w]` to video `[B, 3, F, H, W]` around -1..1,
+    /// `f32`; `timestep` `[B]` in 0..1.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn decode(&self, latents: &Tensor, timestep: &Tensor) -> Result<Tensor> {
+        let whole = self.decoder.whole(latents)?;
+        self.decode_region(latents, timestep, whole)
+    }
+
+    /// The part `wanted` of [`Self::decode`]: frames, rows and columns in pixels, rows
+    /// and columns on multiples of the patch size. Equal to cutting it out of the whole.
+    ///
+    /// # Errors
+    /// When the region lies outside of the video or off the patch grid.
+    pub fn decode_region(
+        &self,
+        latents: &Tensor,
+        timestep: &Tensor,
+        wanted: Region,
+    ) -> Result<Tensor> {
+        self.decoder.forward(latents, timestep, wanted)
+    }
+}

@@ -1,0 +1,211 @@
+//! Golden values of the official code (fact sheet 11.4): transformer and autoencoder with
+//! weights by formula.
+#![allow(clippy::unreadable_literal, reason = "printed by the official code")]
+
+mod common;
+
+use candle_core::{DType, Device, Tensor};
+use common::{Golden, by_formula, wave};
+use models::ltx::rope::{grid_positions, latent_seconds};
+use models::ltx::vae::Stage;
+use models::ltx::{Inputs, Perturbation, SkipMode, Transformer, TransformerConfig, Vae, VaeConfig};
+
+fn transformer() -> Transformer {
+    let config = TransformerConfig {
+        num_layers: 3,
+        num_attention_heads: 2,
+        attention_head_dim: 20,
+        in_channels: 8,
+        out_channels: 8,
+        caption_channels: 24,
+        cross_attention_dim: 40,
+        causal_temporal_positioning: true,
+        ..TransformerConfig::default()
+    };
+    let shapes = config.shapes();
+    assert_eq!(shapes.len(), 90);
+    Transformer::load(
+        &by_formula(&shapes, 0.08),
+        &config,
+        DType::F32,
+        &Device::Cpu,
+    )
+    .unwrap()
+}
+
+fn run(model: &Transformer, timestep: &Tensor, perturbation: Option<&Perturbation>) -> Tensor {
+    let mask = Tensor::new(&[[1.0_f32, 1.0, 1.0, 0.0, 0.0]], &Device::Cpu).unwrap();
+    let caption = model
+        .caption(&wave(&[1, 5, 24], 0.7, 0.13, 0.4), Some(&mask))
+        .unwrap();
+    let seconds = [0, 1].map(|n| latent_seconds(n, 8, 25.0, true));
+    let rope = model.rope(&grid_positions(&seconds, 2, 3, 32)).unwrap();
+    model
+        .forward(&Inputs {
+            latents: &wave(&[1, 12, 8], 1.0, 0.11, 0.2),
+            timestep,
+            rope: &rope,
+            caption: &caption,
+            audio: None,
+            context: None,
+            perturbation,
+            self_bias: None,
+        })
+        .unwrap()
+}
+
+#[test]
+fn verify_transformer_parity() {
+    let model = transformer();
+    let whole = Tensor::new(&[0.6_f32], &Device::Cpu).unwrap();
+    Golden {
+        first: [
+            0.698454, 0.153968, -0.664930, 0.833365, -0.268582, -0.500059, 0.797040, -0.645786,
+        ],
+        last: [-0.166073, -0.599922, 0.817433, -0.571021],
+        mean: 0.0524705,
+        deviation: 0.6136768,
+    }
+    .check("A", &run(&model, &whole, None), 5e-6);
+    let mut timesteps = [0.0_f32; 12];
+    timesteps[6..].fill(0.6);
+    let tokens = Tensor::new(&[timesteps], &Device::Cpu).unwrap();
+    Golden {
+        first: [
+            0.718260, 0.141232, -0.669061, 0.851185, -0.286383, -0.495972, 0.809811, -0.665591,
+        ],
+        last: [-0.166075, -0.599919, 0.817432, -0.571022],
+        mean: 0.0523687,
+        deviation: 0.6166911,
+    }
+    .check("B", &run(&model, &tokens, None), 5e-6);
+    for (mode, golden) in [
+        (
+            SkipMode::AttentionValues,
+            Golden {
+                first: [
+                    0.718190, 0.141357, -0.669143, 0.851163, -0.286272, -0.496086, 0.809840,
+                    -0.665513,
+                ],
+                last: [-0.166028, -0.599958, 0.817431, -0.570983],
+                mean: 0.0523690,
+                deviation: 0.6166889,
+            },
+        ),
+        (
+            SkipMode::AttentionSkip,
+            Golden {
+                first: [
+                    0.732500, 0.112538, -0.647987, 0.853944, -0.310852, -0.468617, 0.800613,
+                    -0.681626,
+                ],
+                last: [-0.183867, -0.582415, 0.813682, -0.583911],
+                mean: 0.0508860,
+                deviation: 0.6141999,
+            },
+        ),
+        (
+            SkipMode::TransformerBlock,
+            Golden {
+                first: [
+                    0.491060, 0.210453, -0.527050, 0.607192, -0.128109, -0.446766, 0.590980,
+                    -0.445480,
+                ],
+                last: [0.011390, -0.561752, 0.592993, -0.332972],
+                mean: 0.0467878,
+                deviation: 0.4636389,
+            },
+        ),
+    ] {
+        let perturbation = Perturbation {
+            mode,
+            layers: vec![1],
+        };
+        golden.check(
+            &format!("{mode:?}"),
+            &run(&model, &tokens, Some(&perturbation)),
+            5e-6,
+        );
+    }
+}
+
+fn vae() -> Vae {
+    let compress = |factors| Stage::Compress {
+        factors,
+        multiplier: 2,
+        residual: true,
+    };
+    let residual = Stage::Residual { layers: 1 };
+    let config = VaeConfig {
+        latent_channels: 4,
+        encoder_base_channels: 8,
+        decoder_base_channels: 8,
+        encoder_blocks: vec![
+            residual,
+            compress([1, 2, 2]),
+            residual,
+            compress([2, 1, 1]),
+            residual,
+            compress([2, 2, 2]),
+            residual,
+            compress([2, 2, 2]),
+            residual,
+        ],
+        decoder_blocks: vec![
+            residual,
+            compress([2, 2, 2]),
+            residual,
+            compress([2, 2, 2]),
+            residual,
+            compress([2, 2, 2]),
+            residual,
+        ],
+        ..VaeConfig::ltx()
+    };
+    let shapes = config.shapes();
+    assert_eq!(shapes.len(), 84);
+    Vae::load(
+        &by_formula(&shapes, 0.05),
+        &config,
+        DType::F32,
+        &Device::Cpu,
+    )
+    .unwrap()
+}
+
+#[test]
+fn verify_vae_encoder_parity() {
+    let mean = vae()
+        .encode(&wave(&[1, 3, 9, 64, 96], 0.8, 0.017, 0.3))
+        .unwrap();
+    assert_eq!(mean.dims(), [1, 4, 2, 2, 3]);
+    // The sheet's moments are the four means and the log variance four times; its first
+    // values are means.
+    let wanted = [
+        -0.114088, -0.147067, -0.113667, -0.195851, -0.227100, -0.154025, -0.065173, -0.015363,
+    ];
+    for (found, wanted) in common::flat(&mean).into_iter().zip(wanted) {
+        assert!(
+            (found - wanted).abs() < 3e-6,
+            "{found}, wanted {wanted}"
+        );
+    }
+}
+
+#[test]
+fn verify_vae_decoder_parity() {
+    let timestep = Tensor::new(&[0.05_f32], &Device::Cpu).unwrap();
+    let video = vae()
+        .decode(&wave(&[1, 4, 2, 2, 3], 1.0, 0.23, 0.5), &timestep)
+        .unwrap();
+    assert_eq!(video.dims(), [1, 3, 9, 64, 96]);
+    Golden {
+        first: [
+            0.005342, -0.058630, -0.029141, 0.005358, 0.027479, -0.019579, 0.005200, 0.015975,
+        ],
+        last: [-0.003340, -0.014553, 0.032595, 0.028075],
+        mean: -0.000597,
+        deviation: 0.1324955,
+    }
+    .check("decode", &video, 3e-6);
+}
