@@ -6,14 +6,23 @@
 //! [`render`] writes a clip: stretches that are unchanged are copied packet by packet.
 //! [`compose`] fits a made picture into its recorded surroundings.
 
+mod clip;
+mod decode;
 mod error;
 pub mod frame;
 pub mod image;
 pub mod info;
+#[expect(unsafe_code, reason = "libav is a C library")]
+mod libav;
+mod probe;
+pub mod sandbox;
+pub mod sound;
 
+pub use clip::{AudioBlock, AudioReader, Clip, FrameReader, OpenOptions};
 pub use error::MediaError;
 pub use frame::{Frame, FrameError, Plane, Samples};
 pub use info::{
     AudioInfo, Chroma, ClipInfo, ColourRange, ColourTags, FrameTimes, HdrMetadata, PixelFormat,
     Rotation, TimeBase, VideoInfo,
 };
+pub use sandbox::Sandbox;
