@@ -5,7 +5,7 @@ use crate::geometry::{Point, Rect, Square};
 use crate::mesh;
 use crate::net::{LANDMARK_INPUT, LandmarkNet, POINTS};
 use crate::sample;
-use media::image::Rgb8;
+use media::image::{Affine, Rgb8};
 
 /// A face's points and what follows from them.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +47,14 @@ pub(crate) fn square(points: &[Point]) -> Option<Square> {
     })
 }
 
+/// The map by which MediaPipe cuts out the picture: it takes pixel 0 of the picture from the square's
+/// border instead of half a picture pixel inside, and so does everything that was measured with it.
+fn as_mediapipe(from_unit: &Affine) -> Affine {
+    let half = -0.5 / LANDMARK_INPUT as f32;
+    let shifted = from_unit.compose(&Affine::translation(half, half));
+    Affine::translation(0.5, 0.5).compose(&shifted)
+}
+
 /// MediaPipe's face landmark network.
 pub struct Landmarker {
     net: LandmarkNet,
@@ -67,8 +75,8 @@ impl Landmarker {
     /// The points of the face inside `place`.
     pub fn landmarks(&self, frame: &Rgb8, place: &Square) -> Landmarks {
         let from_unit = place.from_unit();
-        let over = sample::oversampling(place.side / LANDMARK_INPUT as f32);
-        let mut picture = sample::square(frame, &from_unit, LANDMARK_INPUT, over);
+        let ratio = place.side / LANDMARK_INPUT as f32;
+        let mut picture = sample::shrunk(frame, &as_mediapipe(&from_unit), LANDMARK_INPUT, ratio);
         picture.iter_mut().for_each(|value| *value /= 255.0);
         let raw = self.net.run(&picture);
         let unit = 1.0 / LANDMARK_INPUT as f32;

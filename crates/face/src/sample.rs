@@ -37,15 +37,56 @@ pub(crate) fn square(frame: &Rgb8, from_unit: &Affine, side: usize, over: usize)
     out
 }
 
-/// Samples a pixel so that none of the frame's is passed over where the picture shrinks: a
-/// bilinear sample reaches one pixel to each side.
-pub(crate) fn oversampling(frame_pixels_a_pixel: f32) -> usize {
-    ((frame_pixels_a_pixel / 1.5).ceil() as usize).clamp(1, 16)
+/// The same for a picture of `ratio` frame pixels a pixel, averaged over their area where it shrinks:
+/// for the networks, where speed counts more than the last level of grey.
+pub(crate) fn shrunk(frame: &Rgb8, from_unit: &Affine, side: usize, ratio: f32) -> Vec<f32> {
+    if ratio < 2.5 || frame.data.len() < frame.width * frame.height * 3 {
+        // A bilinear sample reaches one pixel to each side.
+        let over = ((ratio / 1.5).ceil() as usize).max(1);
+        return square(frame, from_unit, side, over);
+    }
+    // From here on single pixels do: there are many to average.
+    let over = (ratio.round() as usize).min(12);
+    let step = 1.0 / (side * over) as f32;
+    let map = to_pixel_centres(&from_unit.compose(&Affine::scale(step, step)));
+    let [a, _, _, d, _, _] = map.0;
+    let (right, bottom) = (frame.width as i32 - 1, frame.height as i32 - 1);
+    let mut out = vec![0.0; side * side * 3];
+    if right < 0 || bottom < 0 {
+        return out;
+    }
+    let mut sums = vec![[0_u32; 3]; side];
+    let weight = 1.0 / (over * over) as f32;
+    for (row, target) in out.chunks_exact_mut(side * 3).enumerate() {
+        sums.fill([0; 3]);
+        for line in 0..over {
+            let (x0, y0) = map.apply(0.0, (row * over + line) as f32);
+            // Half a pixel more, so that truncation rounds.
+            let (x0, y0) = (x0 + 0.5, y0 + 0.5);
+            for (column, sum) in sums.iter_mut().enumerate() {
+                for tap in 0..over {
+                    let i = (column * over + tap) as f32;
+                    let x = ((a * i + x0) as i32).clamp(0, right) as usize;
+                    let y = ((d * i + y0) as i32).clamp(0, bottom) as usize;
+                    let start = (y * frame.width + x) * 3;
+                    if let Some(&[red, green, blue]) = frame.data.get(start..start + 3) {
+                        sum[0] += u32::from(red);
+                        sum[1] += u32::from(green);
+                        sum[2] += u32::from(blue);
+                    }
+                }
+            }
+        }
+        for (pixel, sum) in target.as_chunks_mut::<3>().0.iter_mut().zip(&sums) {
+            *pixel = sum.map(|s| s as f32 * weight);
+        }
+    }
+    out
 }
 
-/// The colour at a position counted from pixel centres.
+/// The colour (0..=255) at a position counted from pixel centres; the frame is not empty.
 #[inline]
-fn bilinear(frame: &Rgb8, x: f32, y: f32) -> [f32; 3] {
+pub(crate) fn bilinear(frame: &Rgb8, x: f32, y: f32) -> [f32; 3] {
     let x = x.clamp(0.0, (frame.width - 1) as f32);
     let y = y.clamp(0.0, (frame.height - 1) as f32);
     let (left, top) = (x as usize, y as usize);
@@ -173,6 +214,26 @@ mod tests {
                     );
                     assert!((pixel[1] - (v - 0.5)).abs() < 1e-2);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_shrunk_ramp_stays_in_place() {
+        let frame = ramp(250, 250);
+        for side in [20.0_f32, 60.0, 150.0] {
+            let square = Square {
+                centre: [120.0, 130.0],
+                side,
+                angle: -0.5,
+            };
+            let map = square.from_unit();
+            let out = shrunk(&frame, &map, 24, side / 24.0);
+            for i in 0..24 * 24 {
+                let (x, y) = ((i % 24) as f32 + 0.5, (i / 24) as f32 + 0.5);
+                let (u, v) = map.apply(x / 24.0, y / 24.0);
+                assert!((out[3 * i] - (u - 0.5)).abs() < 0.5, "{side} {i}");
+                assert!((out[3 * i + 1] - (v - 0.5)).abs() < 0.5, "{side} {i}");
             }
         }
     }

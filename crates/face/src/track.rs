@@ -1,0 +1,158 @@
+//! Faces over time: who is where in every frame.
+//!
+//! [`Tracker`] takes the frames one by one and keeps results, not pixels. A track is one face
+//! without a scene cut; tracks of the same person carry the same number.
+
+mod appearance;
+mod choose;
+mod cuts;
+mod follow;
+mod gaps;
+mod live;
+mod speaking;
+
+use crate::geometry::Point;
+use crate::mesh;
+use std::ops::Range;
+use units::{FrameIndex, FrameRate, Seconds};
+
+pub use choose::{Chosen, FaceChoice};
+pub use follow::Tracker;
+pub use gaps::Span;
+
+/// How faces are followed.
+#[derive(Clone, Debug)]
+pub struct TrackOptions {
+    /// Frames per second, for the lengths of gaps (the nominal rate where it varies).
+    pub rate: FrameRate,
+    /// The detector runs every so many frames while all faces are being followed.
+    pub detect_every: u64,
+    /// The longest gap that is bridged by interpolation.
+    pub bridge: Seconds,
+    /// A face that was gone for longer is a new track when it comes back.
+    pub forget: Seconds,
+    /// Below this probability of a face the track is lost.
+    pub least_presence: f32,
+    /// More faces than this are not followed at once; the largest go first.
+    pub most_faces: usize,
+}
+
+impl TrackOptions {
+    /// The usual options for a clip of this frame rate.
+    pub fn new(rate: FrameRate) -> Self {
+        Self {
+            rate,
+            detect_every: 12,
+            bridge: Seconds(1.0),
+            forget: Seconds(3.0),
+            least_presence: 0.5,
+            most_faces: 8,
+        }
+    }
+}
+
+/// A face in one frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaceFrame {
+    /// 468 points of the face mesh in frame pixels.
+    pub landmarks: Vec<Point>,
+    /// Probability that the face is there, 0..1.
+    pub presence: f32,
+    /// How far the head is turned, radians: positive towards the picture's right, 1.57 in profile.
+    pub yaw: f32,
+    /// Interpolated over a gap, not seen.
+    pub bridged: bool,
+}
+
+impl FaceFrame {
+    /// Beyond this yaw (radians) the far half of the mouth is hidden: lips can't be fitted.
+    pub const PROFILE: f32 = 0.95;
+
+    /// How far the mouth is open, see [`mesh::mouth_opening`].
+    pub fn mouth_opening(&self) -> f32 {
+        mesh::mouth_opening(&self.landmarks)
+    }
+
+    /// Whether the head is turned so far that the lips can't be fitted.
+    pub fn is_profile(&self) -> bool {
+        self.yaw.abs() > Self::PROFILE
+    }
+}
+
+/// One face from its first to its last frame within a scene.
+#[derive(Clone, Debug)]
+pub struct FaceTrack {
+    /// Who it is: 0 for the most prominent person of the clip, and so on.
+    pub person: usize,
+    /// From the first frame with the face to the one after the last.
+    pub frames: Range<FrameIndex>,
+    /// One entry a frame; `None` inside gaps too long to bridge.
+    pub faces: Vec<Option<FaceFrame>>,
+}
+
+impl FaceTrack {
+    /// The face in a frame.
+    pub fn face(&self, frame: FrameIndex) -> Option<&FaceFrame> {
+        let at = frame.0.checked_sub(self.frames.start.0)?;
+        self.faces.get(usize::try_from(at).ok()?)?.as_ref()
+    }
+
+    /// Frames with a face.
+    pub fn seen(&self) -> usize {
+        self.faces.iter().flatten().count()
+    }
+
+    /// Mean distance between the eyes over the frames with a face, pixels.
+    pub fn size(&self) -> f32 {
+        let sum: f32 = self
+            .faces
+            .iter()
+            .flatten()
+            .map(|face| mesh::eye_distance(&face.landmarks))
+            .sum();
+        sum / self.seen().max(1) as f32
+    }
+}
+
+/// Everything that was followed in a clip.
+#[derive(Clone, Debug)]
+pub struct Tracks {
+    /// All tracks, by first frame, then by person.
+    pub tracks: Vec<FaceTrack>,
+    /// First frames of new scenes (not counting the first frame of all).
+    pub cuts: Vec<FrameIndex>,
+    /// The frames that were looked at.
+    pub frames: Range<FrameIndex>,
+    /// Frames per second.
+    pub rate: FrameRate,
+}
+
+impl Tracks {
+    /// How many people there are.
+    pub fn people(&self) -> usize {
+        self.tracks
+            .iter()
+            .map(|track| track.person + 1)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The frames of every scene.
+    pub fn scenes(&self) -> Vec<Range<FrameIndex>> {
+        scenes(self.frames.start, self.frames.end, &self.cuts)
+    }
+}
+
+/// The stretches between cuts.
+fn scenes(start: FrameIndex, end: FrameIndex, cuts: &[FrameIndex]) -> Vec<Range<FrameIndex>> {
+    let starts = std::iter::once(start).chain(cuts.iter().copied());
+    let ends = cuts.iter().copied().chain(std::iter::once(end));
+    starts
+        .zip(ends)
+        .map(|(a, b)| a..b)
+        .filter(|scene| scene.start < scene.end)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
