@@ -12,6 +12,7 @@ mod request;
 
 use crate::cuts::{CutConfig, Energy};
 use crate::script::Piece;
+use crate::transcript::limits;
 use crate::{Transcript, TranscriptError};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -251,12 +252,7 @@ impl EditList {
         if now < duration {
             filled.push(keep(now..duration, transcript));
         }
-        let something = filled.iter().any(|edit| match edit.kind {
-            EditKind::Remove => false,
-            EditKind::Keep => transcript.is_empty() || !edit.words.is_empty(),
-            _ => true,
-        });
-        if !something && filled.iter().any(|edit| edit.kind == EditKind::Remove) {
+        if filled.iter().all(|edit| edit.kind == EditKind::Remove) {
             return Err(EditError::NothingLeft);
         }
         Ok(Self {
@@ -278,7 +274,7 @@ impl EditList {
         lasts: Seconds,
     ) -> Result<Self, EditError> {
         let origin = "the new track".to_owned();
-        if !(lasts.0 > 0.0 && lasts.is_finite()) {
+        if !(lasts.0 > 0.0 && lasts.0 <= limits::SECONDS) {
             return Err(EditError::Empty {
                 origin,
                 at: Seconds::ZERO,

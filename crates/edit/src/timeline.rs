@@ -13,6 +13,7 @@ mod sound;
 use crate::bed::{BedConfig, PoseDistance, SeamFrame};
 use crate::clock::{ClockError, FrameClock, SoundClock};
 use crate::edits::EditList;
+use crate::transcript::limits;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use thiserror::Error;
@@ -31,7 +32,7 @@ pub enum TimelineError {
         /// Durations given.
         durations: usize,
     },
-    /// A duration that is negative, infinite or not a number.
+    /// A duration that is negative, not a number, or beyond [`limits::SECONDS`].
     #[error("new speech {insertion} lasts {seconds} s, which is no duration")]
     Duration {
         /// Which insertion.
@@ -232,7 +233,7 @@ impl Timeline {
         sound: SoundClock,
         speech: Seconds,
     ) -> Result<Self, TimelineError> {
-        if !(speech.0 >= 0.0 && speech.is_finite()) {
+        if !(0.0..=limits::SECONDS).contains(&speech.0) {
             return Err(TimelineError::Duration {
                 insertion: 0,
                 seconds: speech.0,

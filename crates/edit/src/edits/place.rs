@@ -4,6 +4,7 @@ use super::{Edit, EditError, EditKind, EditList, MovedCut, NewSpeech, Request, W
 use crate::Transcript;
 use crate::cuts::{CutConfig, Energy, Lean, in_gap, near};
 use crate::script::Piece;
+use crate::transcript::limits;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use units::Seconds;
@@ -36,6 +37,18 @@ pub(super) fn place(
     }
     settle(&mut edits, transcript);
     let mut list = EditList::new(edits, transcript, duration)?;
+    // Taking every word away by name leaves silence, which nobody wants; by time, somebody may.
+    let by_word = chosen
+        .iter()
+        .any(|request| matches!(request.wish, Wish::Remove(_)));
+    let speaks = |edit: &Edit| match (edit.kind, &edit.speech) {
+        (EditKind::Remove, _) => false,
+        (_, Some(speech)) => !speech.is_silent(),
+        (_, None) => !edit.words.is_empty(),
+    };
+    if by_word && !list.edits.iter().any(speaks) {
+        return Err(EditError::NothingLeft);
+    }
     list.moved = moved;
     Ok(list)
 }
@@ -76,6 +89,19 @@ fn without_yielding(
         second: second.origin.clone(),
         at: at_word(index),
     };
+    for request in requests {
+        let outside = match touch(&request.wish) {
+            Some(Touch::Words(words)) => words.end > count || words.start > words.end,
+            Some(Touch::Before(at)) => at > count,
+            None => false,
+        };
+        if outside {
+            return Err(EditError::Outside {
+                origin: request.origin.clone(),
+                duration,
+            });
+        }
+    }
     for request in requests.iter().filter(|request| !request.yields) {
         match touch(&request.wish) {
             Some(Touch::Words(words)) => {
@@ -86,21 +112,9 @@ fn without_yielding(
                         at,
                     });
                 }
-                if words.end > count {
-                    return Err(EditError::Outside {
-                        origin: request.origin.clone(),
-                        duration,
-                    });
-                }
                 taken.push((words, request));
             }
             Some(Touch::Before(at)) => {
-                if at > count {
-                    return Err(EditError::Outside {
-                        origin: request.origin.clone(),
-                        duration,
-                    });
-                }
                 if let Some(first) = points.insert(at, request) {
                     return Err(overlap(first, request, at));
                 }
@@ -144,6 +158,7 @@ fn without_yielding(
             .any(|span| span.start < range.end && range.start < span.end)
     };
     let free = |request: &Request| match touch(&request.wish) {
+        Some(Touch::Words(words)) if words.is_empty() => false,
         Some(Touch::Words(words)) => {
             let first = taken.partition_point(|(other, _)| other.end <= words.start);
             let clear = taken
@@ -230,11 +245,9 @@ impl Placer<'_> {
         Ok(Some(match &request.wish {
             Wish::Remove(words) => {
                 let source = self.removed(words);
+                // Recognisers write words without length; there is nothing to cut.
                 if source.end <= source.start {
-                    return Err(EditError::Empty {
-                        origin: request.origin.clone(),
-                        at: source.start,
-                    });
+                    return Ok(None);
                 }
                 edit(EditKind::Remove, source, words.clone(), None)
             }
@@ -268,7 +281,7 @@ impl Placer<'_> {
             }
             Wish::Retime { span, lasts } => {
                 let source = self.span(span, &request.origin)?;
-                if !(lasts.0 > 0.0 && lasts.is_finite()) {
+                if !(lasts.0 > 0.0 && lasts.0 <= limits::SECONDS) {
                     return Err(EditError::Empty {
                         origin: request.origin.clone(),
                         at: span.start,

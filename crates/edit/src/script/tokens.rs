@@ -63,13 +63,25 @@ pub(super) fn ranges(text: &str) -> Vec<Range<usize>> {
 /// The text cut at white space and at the word boundaries of UAX 29 and the dictionaries.
 fn segments(text: &str) -> Vec<Range<usize>> {
     let segmenter = WordSegmenter::new_dictionary(WordBreakInvariantOptions::default());
-    let mut before = 0;
     let mut result = Vec::new();
-    // The first boundary is the text's start.
-    for boundary in segmenter.segment_str(text).skip(1) {
-        result.push(before..boundary);
-        before = boundary;
+    let mut start = 0;
+    for chunk in text.split_inclusive(char::is_whitespace) {
+        // Plain words need no segmenter, and most are plain.
+        let word = chunk.trim_end();
+        if word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            result.push(start..start + word.len());
+        } else {
+            let mut before = 0;
+            // The first boundary is the chunk's start.
+            for boundary in segmenter.segment_str(word).skip(1) {
+                result.push(start + before..start + boundary);
+                before = boundary;
+            }
+        }
+        result.push(start + word.len()..start + chunk.len());
+        start += chunk.len();
     }
+    result.retain(|range| !range.is_empty());
     result
 }
 

@@ -5,6 +5,7 @@ use super::{PictureRun, PlacedEdit, Timeline, TimelineError, TimelineInput, reti
 use crate::bed::{self, Shown, Wanted};
 use crate::clock::FrameClock;
 use crate::edits::{Edit, EditKind, NewSpeech};
+use crate::transcript::limits;
 use std::ops::Range;
 use units::{FrameIndex, Seconds};
 
@@ -315,7 +316,7 @@ fn check(input: &TimelineInput<'_>) -> Result<(), TimelineError> {
         });
     }
     for (insertion, ((_, speech), said)) in input.edits.insertions().zip(input.speech).enumerate() {
-        if !(said.0 >= 0.0 && said.is_finite()) {
+        if !(0.0..=limits::SECONDS).contains(&said.0) {
             return Err(TimelineError::Duration {
                 insertion,
                 seconds: said.0,
