@@ -5,17 +5,24 @@
 //! and sums are kept in `f32`. On a device without a kernel the slow twin runs.
 
 pub mod attention;
+mod channels;
 pub mod conv;
 pub mod gelu;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod linear;
 pub mod modulate;
+mod normalise;
+pub(crate) mod pack_cache;
 pub mod pixel_norm;
 pub mod rms_norm;
 pub mod rope;
 pub mod shuffle;
 pub mod silu;
+mod support;
+#[cfg(test)]
+mod testing;
+mod unary;
 
 pub use attention::{AttentionOptions, attention};
 pub use conv::{Conv1dOptions, Conv2dOptions, Conv3dOptions, TimePadding, conv1d, conv2d, conv3d};

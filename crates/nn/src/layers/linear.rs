@@ -2,15 +2,21 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::ops::{Activation, Lora, linear_lora};
+use crate::ops::linear::linear_lora_cached;
+use crate::ops::pack_cache::PackCache;
+use crate::ops::{Activation, Lora};
 use crate::weights::{View, WeightsError};
 
 /// `y = x W^T + b`, plus low-rank additions.
+///
+/// A weight that is no variable is packed for the kernels once and kept, within a
+/// budget of memory for the process; it must not be changed in place afterwards.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
     loras: Vec<Lora>,
+    cache: PackCache,
 }
 
 impl Linear {
@@ -20,6 +26,7 @@ impl Linear {
             weight,
             bias,
             loras: Vec::new(),
+            cache: PackCache::default(),
         }
     }
 
@@ -72,6 +79,13 @@ impl Linear {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward_act(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        linear_lora(x, &self.weight, self.bias.as_ref(), activation, &self.loras)
+        linear_lora_cached(
+            x,
+            &self.weight,
+            self.bias.as_ref(),
+            activation,
+            &self.loras,
+            Some(&self.cache),
+        )
     }
 }

@@ -1,6 +1,17 @@
 //! `y = activation(x W^T + b)`, with low-rank additions.
 
-use candle_core::{D, Result, Tensor, bail};
+use std::sync::Arc;
+
+use candle_core::backend::BackendStorage as _;
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
+
+use super::pack_cache::PackCache;
+use super::support::{Raw, apply2, apply3, on_kernels, tracked};
+use crate::cpu::linear::{self as cpu_linear, PackedWeight, Sizes};
+use crate::cpu::map::Function;
+use crate::cpu::pack::Strided;
+use crate::cpu::rows::{TableAt, sum_into_table};
+use crate::cpu::storage::{Stored, by_dtype, dense, widened};
 
 /// What is applied to a linear layer's result before it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +27,15 @@ pub enum Activation {
 }
 
 impl Activation {
+    const fn function(self) -> Option<Function> {
+        match self {
+            Self::None => None,
+            Self::GeluTanh => Some(Function::GeluTanh),
+            Self::GeluErf => Some(Function::GeluErf),
+            Self::Silu => Some(Function::Silu),
+        }
+    }
+
     /// Applies it as an operation of its own.
     pub fn apply(self, x: &Tensor) -> Result<Tensor> {
         match self {
@@ -51,8 +71,199 @@ pub fn linear(
     bias: Option<&Tensor>,
     activation: Activation,
 ) -> Result<Tensor> {
+    linear_cached(x, weight, bias, activation, None)
+}
+
+/// [`linear`] with a place for the packed weight.
+pub(crate) fn linear_cached(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    activation: Activation,
+    cache: Option<&PackCache>,
+) -> Result<Tensor> {
     check(x, weight, bias)?;
-    slow::linear(x, weight, bias, activation)
+    if !on_kernels(x) || !on_kernels(weight) {
+        return slow::linear(x, weight, bias, activation);
+    }
+    let learns = tracked(&[Some(x), Some(weight), bias]);
+    // The gradient of an activation needs what went into it, so it stays an operation.
+    let (fused, after) = if learns {
+        (Activation::None, activation)
+    } else {
+        (activation, Activation::None)
+    };
+    let packed = match cache {
+        Some(cache) if !weight.is_variable() && !weight.track_op() => {
+            cache.get(weight, x.dtype())?
+        }
+        _ => None,
+    };
+    let op = Linear {
+        function: fused.function(),
+        packed,
+    };
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    let y = match bias {
+        Some(bias) => apply3(&x, &weight, &bias.contiguous()?, op)?,
+        None => apply2(&x, &weight, op)?,
+    };
+    after.apply(&y)
+}
+
+struct Linear {
+    function: Option<Function>,
+    packed: Option<Arc<PackedWeight>>,
+}
+
+impl Linear {
+    fn forward(
+        &self,
+        (xs, xl): (&CpuStorage, &Layout),
+        (ws, wl): (&CpuStorage, &Layout),
+        bias: Option<(&CpuStorage, &Layout)>,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (outputs, inputs) = wl.shape().dims2()?;
+        let sizes = Sizes {
+            rows: xl.shape().elem_count() / inputs,
+            inputs,
+            outputs,
+        };
+        let bias = bias.map(|(s, l)| widened(s, l)).transpose()?;
+        let mut shape = xl.dims().to_vec();
+        shape.pop();
+        shape.push(outputs);
+        by_dtype!(xs.dtype(), T => by_dtype!(ws.dtype(), W => {
+            let (x, weight) = (dense::<T>(xs, xl)?, dense::<W>(ws, wl)?);
+            let out = cpu_linear::forward::<T, W>(sizes, x, weight, self.packed.as_deref(), bias.as_deref(), self.function);
+            Ok((T::store(out), shape.into()))
+        }))
+    }
+}
+
+/// Gradients of `x`, weight and bias; those that nobody wants are left out.
+fn backward(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    grad: &Tensor,
+) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    let (outputs, inputs) = weight.dims2()?;
+    let grad = grad.contiguous()?.reshape(((), outputs))?;
+    let dx = if x.track_op() {
+        let dx = matrix(&grad, false, &weight.detach().to_dtype(x.dtype())?, false)?;
+        Some(dx.reshape(x.shape())?)
+    } else {
+        None
+    };
+    let dw = if weight.track_op() {
+        let x = x.detach().reshape(((), inputs))?;
+        Some(matrix(&grad, true, &x, false)?.to_dtype(weight.dtype())?)
+    } else {
+        None
+    };
+    let db = match bias {
+        Some(bias) if bias.track_op() => Some(sum_rows(&grad)?.to_dtype(bias.dtype())?),
+        _ => None,
+    };
+    Ok((dx, dw, db))
+}
+
+/// The product of two matrices of one dtype, each perhaps transposed; no gradient.
+pub(crate) fn matrix(
+    left: &Tensor,
+    left_transposed: bool,
+    right: &Tensor,
+    right_transposed: bool,
+) -> Result<Tensor> {
+    let view = |l: &Layout| l.shape().dims2();
+    let run = |ls: &CpuStorage, ll: &Layout, rs: &CpuStorage, rl: &Layout| {
+        let ((lr, lc), (rr, rc)) = (view(ll)?, view(rl)?);
+        by_dtype!(ls.dtype(), T => {
+            let left = Strided::<T>::dense(dense(ls, ll)?, lr, lc);
+            let right = Strided::<T>::dense(dense(rs, rl)?, rr, rc);
+            let left = if left_transposed { left.transposed() } else { left };
+            let right = if right_transposed { right.transposed() } else { right };
+            if left.columns != right.rows {
+                bail!("matrix: inner sizes {} and {} differ", left.columns, right.rows);
+            }
+            let shape = (left.rows, right.columns);
+            Ok((T::store(cpu_linear::matrix(&left, &right)), shape.into()))
+        })
+    };
+    left.contiguous()?
+        .apply_op2_no_bwd(&right.contiguous()?, &Raw("matrix", run))
+}
+
+/// Sums `[rows, width]` over its rows, in `f32`.
+pub(crate) fn sum_rows(x: &Tensor) -> Result<Tensor> {
+    let run = |s: &CpuStorage, l: &Layout| {
+        let (rows, width) = l.shape().dims2()?;
+        let at = TableAt {
+            tokens: rows.max(1),
+            batch: 0,
+            token: 0,
+        };
+        let sums = by_dtype!(s.dtype(), T => sum_into_table::<T>(dense(s, l)?, width, at, 1));
+        Ok((CpuStorage::F32(sums), width.into()))
+    };
+    x.contiguous()?.apply_op1_no_bwd(&Raw("sum-rows", run))
+}
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xl: &Layout,
+        ws: &CpuStorage,
+        wl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward((xs, xl), (ws, wl), None)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (dx, dw, _) = backward(x, weight, None, grad)?;
+        Ok((dx, dw))
+    }
+}
+
+impl CustomOp3 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xl: &Layout,
+        ws: &CpuStorage,
+        wl: &Layout,
+        bs: &CpuStorage,
+        bl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward((xs, xl), (ws, wl), Some((bs, bl)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        backward(x, weight, Some(bias), grad)
+    }
 }
 
 /// [`linear`] with low-rank additions before the activation.
@@ -66,10 +277,22 @@ pub fn linear_lora(
     activation: Activation,
     loras: &[Lora],
 ) -> Result<Tensor> {
+    linear_lora_cached(x, weight, bias, activation, loras, None)
+}
+
+/// [`linear_lora`] with a place for the packed weight.
+pub(crate) fn linear_lora_cached(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    activation: Activation,
+    loras: &[Lora],
+    cache: Option<&PackCache>,
+) -> Result<Tensor> {
     if loras.is_empty() {
-        return linear(x, weight, bias, activation);
+        return linear_cached(x, weight, bias, activation, cache);
     }
-    let mut sum = linear(x, weight, bias, Activation::None)?;
+    let mut sum = linear_cached(x, weight, bias, Activation::None, cache)?;
     for lora in loras {
         let inner = linear(x, &lora.down, None, Activation::None)?;
         let added = linear(&inner, &lora.up, None, Activation::None)?;
@@ -131,5 +354,114 @@ pub mod slow {
             *last = weight.dim(0)?;
         }
         y.reshape(shape)?.to_dtype(dtype)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::DType;
+
+    use super::super::testing::{assert_close, check, noise};
+    use super::*;
+
+    const ACTIVATIONS: [Activation; 4] = [
+        Activation::None,
+        Activation::GeluTanh,
+        Activation::GeluErf,
+        Activation::Silu,
+    ];
+
+    #[test]
+    fn agrees_with_the_slow_form() {
+        let shapes: [(&[usize], usize, usize); 5] = [
+            (&[1, 1], 7, 5),
+            (&[3], 16, 33),
+            (&[2, 19], 40, 65),
+            (&[130], 300, 31),
+            (&[2, 3, 5], 8, 1),
+        ];
+        for (index, (rows, inputs, outputs)) in shapes.into_iter().enumerate() {
+            let shape = [rows, &[inputs]].concat();
+            let args = [
+                noise(1, &shape),
+                noise(2, &[outputs, inputs]),
+                noise(3, &[outputs]),
+            ];
+            let activation = ACTIVATIONS[index % 4];
+            check(
+                &format!("linear {shape:?} {outputs} {activation:?}"),
+                &args,
+                &|t| linear(&t[0], &t[1], Some(&t[2]), activation),
+                &|t| slow::linear(&t[0], &t[1], Some(&t[2]), activation),
+            );
+            check(
+                &format!("linear without bias {shape:?} {outputs}"),
+                &args[..2],
+                &|t| linear(&t[0], &t[1], None, Activation::None),
+                &|t| slow::linear(&t[0], &t[1], None, Activation::None),
+            );
+        }
+    }
+
+    #[test]
+    fn packed_weights_give_the_same() {
+        let cache = PackCache::default();
+        let (x, w, b) = (noise(1, &[37, 50]), noise(2, &[70, 50]), noise(3, &[70]));
+        for dtype in [DType::F32, DType::BF16, DType::F32] {
+            let (x, w) = (x.to_dtype(dtype).unwrap(), w.to_dtype(dtype).unwrap());
+            let fresh = linear(&x, &w, Some(&b), Activation::Silu).unwrap();
+            let cached = linear_cached(&x, &w, Some(&b), Activation::Silu, Some(&cache)).unwrap();
+            assert_close("cached", &cached, &fresh, 0.0);
+        }
+    }
+
+    #[test]
+    fn types_may_be_mixed_and_views_strided() {
+        let w = noise(2, &[20, 24]);
+        let x = noise(1, &[24, 9]).t().unwrap();
+        let narrow = w.to_dtype(DType::BF16).unwrap();
+        let got = linear(&x, &narrow, None, Activation::None).unwrap();
+        assert_close(
+            "mixed",
+            &got,
+            &slow::linear(&x, &narrow, None, Activation::None).unwrap(),
+            1e-5,
+        );
+    }
+
+    #[test]
+    fn low_rank_additions_are_a_changed_weight() {
+        let (x, w, b) = (noise(1, &[9, 16]), noise(2, &[12, 16]), noise(3, &[12]));
+        let lora = Lora {
+            down: noise(4, &[3, 16]),
+            up: noise(5, &[12, 3]),
+            scale: 0.5,
+        };
+        let changed = (&w + (lora.up.matmul(&lora.down).unwrap() * 0.5).unwrap()).unwrap();
+        let got = linear_lora(&x, &w, Some(&b), Activation::GeluErf, &[lora]).unwrap();
+        assert_close(
+            "lora",
+            &got,
+            &linear(&x, &changed, Some(&b), Activation::GeluErf).unwrap(),
+            1e-5,
+        );
+    }
+
+    #[test]
+    fn shapes_are_checked() {
+        let error = linear(
+            &noise(1, &[2, 3]),
+            &noise(2, &[4, 5]),
+            None,
+            Activation::None,
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(
+            error.contains("[2, 3]") && error.contains("[4, 5]"),
+            "{error}"
+        );
+        let (x, w) = (noise(1, &[2, 5]), noise(2, &[4, 5]));
+        assert!(linear(&x, &w, Some(&noise(3, &[5])), Activation::None).is_err());
     }
 }

@@ -1,6 +1,12 @@
 //! Adaptive scale, shift and gate.
 
-use candle_core::{Result, Tensor};
+use candle_core::backend::BackendStorage as _;
+use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
+
+use super::normalise;
+use super::support::{apply3, on_kernels, table_at};
+use crate::cpu::rows::{Kind, Table, TableAt, gated_sum, sum_into_table};
+use crate::cpu::storage::{Stored, by_dtype, dense, widened};
 
 /// `x * (1 + scale) + shift`; `x` is `[B, N, width]`, `scale` and `shift`
 /// broadcast to it (`[width]`, `[B, 1, width]` or `[B, N, width]`).
@@ -8,7 +14,19 @@ use candle_core::{Result, Tensor};
 /// # Errors
 /// When the shapes do not fit.
 pub fn modulate(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
-    slow::modulate(x, scale, shift)
+    if on_kernels(x) {
+        normalise::apply(
+            "modulate",
+            x,
+            Kind::Plain,
+            0.0,
+            1.0,
+            Some(scale),
+            Some(shift),
+        )
+    } else {
+        slow::modulate(x, scale, shift)
+    }
 }
 
 /// `x + gate * y`, the gated residual; `gate` broadcasts as in [`modulate`].
@@ -16,7 +34,92 @@ pub fn modulate(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When the shapes do not fit.
 pub fn gate_add(x: &Tensor, gate: &Tensor, y: &Tensor) -> Result<Tensor> {
-    slow::gate_add(x, gate, y)
+    if !on_kernels(x) {
+        return slow::gate_add(x, gate, y);
+    }
+    if x.dims() != y.dims() || x.dtype() != y.dtype() {
+        bail!(
+            "gate_add: x is {:?} {:?}, y is {:?} {:?}",
+            x.dims(),
+            x.dtype(),
+            y.dims(),
+            y.dtype()
+        );
+    }
+    let at = table_at("gate_add", x, gate, x.dim(D::Minus1)?)?;
+    apply3(
+        &x.contiguous()?,
+        &gate.contiguous()?,
+        &y.contiguous()?,
+        GateAdd { at },
+    )
+}
+
+struct GateAdd {
+    at: TableAt,
+}
+
+impl CustomOp3 for GateAdd {
+    fn name(&self) -> &'static str {
+        "gate-add"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xl: &Layout,
+        gs: &CpuStorage,
+        gl: &Layout,
+        ys: &CpuStorage,
+        yl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let width = xl.dims().last().copied().unwrap_or(1);
+        let gate = widened(gs, gl)?;
+        let gate = Table {
+            data: &gate,
+            at: self.at,
+        };
+        by_dtype!(xs.dtype(), T => {
+            let out = gated_sum::<T>(dense(xs, xl)?, gate, dense(ys, yl)?, width);
+            Ok((T::store(out), xl.shape().clone()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        gate: &Tensor,
+        y: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let width = x.dim(D::Minus1)?;
+        let zero = Tensor::zeros(width, DType::F32, x.device())?;
+        let dy = y
+            .track_op()
+            .then(|| {
+                normalise::apply(
+                    "gate_add",
+                    grad,
+                    Kind::Plain,
+                    0.0,
+                    0.0,
+                    Some(&gate.detach()),
+                    Some(&zero),
+                )
+            })
+            .transpose()?;
+        let dgate = if gate.track_op() {
+            let rows = (y.detach().to_dtype(DType::F32)? * grad.to_dtype(DType::F32)?)?
+                .flatten_all()?
+                .to_vec1::<f32>()?;
+            let sums = sum_into_table(&rows, width, self.at, gate.elem_count() / width);
+            Some(Tensor::from_vec(sums, gate.shape(), gate.device())?.to_dtype(gate.dtype())?)
+        } else {
+            None
+        };
+        Ok((x.track_op().then(|| grad.clone()), dgate, dy))
+    }
 }
 
 /// The same in plain candle operations.
@@ -38,5 +141,35 @@ pub mod slow {
             .to_dtype(DType::F32)?
             .broadcast_mul(&gate.to_dtype(DType::F32)?)?;
         (x.to_dtype(DType::F32)? + added)?.to_dtype(x.dtype())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{check, noise};
+    use super::*;
+
+    #[test]
+    fn agrees_with_the_slow_form() {
+        for table in [&[20][..], &[2, 1, 20], &[2, 9, 20]] {
+            let args = [noise(1, &[2, 9, 20]), noise(2, table), noise(3, table)];
+            check(
+                "modulate",
+                &args,
+                &|t| modulate(&t[0], &t[1], &t[2]),
+                &|t| slow::modulate(&t[0], &t[1], &t[2]),
+            );
+            let args = [
+                noise(1, &[2, 9, 20]),
+                noise(2, table),
+                noise(3, &[2, 9, 20]),
+            ];
+            check(
+                "gate_add",
+                &args,
+                &|t| gate_add(&t[0], &t[1], &t[2]),
+                &|t| slow::gate_add(&t[0], &t[1], &t[2]),
+            );
+        }
     }
 }

@@ -3,12 +3,19 @@
 
 use candle_core::{Result, Tensor};
 
+use super::channels::{ChannelNorm, Over};
+use super::support::on_kernels;
+
 /// Normalises every position over its channels; `x` is `[B, C, ..]`.
 ///
 /// # Errors
 /// When `x` has no channel axis.
 pub fn pixel_norm(x: &Tensor, eps: f64) -> Result<Tensor> {
-    slow::pixel_norm(x, eps)
+    if on_kernels(x) {
+        norm(eps, false).apply(x, None)
+    } else {
+        slow::pixel_norm(x, eps)
+    }
 }
 
 /// `silu(pixel_norm(x))`.
@@ -16,7 +23,20 @@ pub fn pixel_norm(x: &Tensor, eps: f64) -> Result<Tensor> {
 /// # Errors
 /// When `x` has no channel axis.
 pub fn pixel_norm_silu(x: &Tensor, eps: f64) -> Result<Tensor> {
-    super::silu(&pixel_norm(x, eps)?)
+    if on_kernels(x) {
+        norm(eps, true).apply(x, None)
+    } else {
+        super::silu(&slow::pixel_norm(x, eps)?)
+    }
+}
+
+const fn norm(eps: f64, silu: bool) -> ChannelNorm {
+    ChannelNorm {
+        over: Over::Channels,
+        eps,
+        silu,
+        offset: 1.0,
+    }
 }
 
 /// `silu(pixel_norm(x) * (1 + scale) + shift)`; `scale` and `shift` are `[B, C]`
@@ -30,7 +50,11 @@ pub fn pixel_norm_modulate_silu(
     shift: &Tensor,
     eps: f64,
 ) -> Result<Tensor> {
-    slow::pixel_norm_modulate_silu(x, scale, shift, eps)
+    if on_kernels(x) {
+        norm(eps, true).apply(x, Some((scale, shift)))
+    } else {
+        slow::pixel_norm_modulate_silu(x, scale, shift, eps)
+    }
 }
 
 /// The same in plain candle operations.
@@ -72,5 +96,38 @@ pub mod slow {
             .broadcast_add(&per_channel(shift)?)?
             .silu()?
             .to_dtype(x.dtype())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{check, noise};
+    use super::*;
+
+    #[test]
+    fn agrees_with_the_slow_form() {
+        for shape in [&[1, 3, 1][..], &[2, 5, 3, 7], &[1, 12, 2, 9, 11]] {
+            let x = [noise(1, shape)];
+            check("pixel_norm", &x, &|t| pixel_norm(&t[0], 1e-8), &|t| {
+                slow::pixel_norm(&t[0], 1e-8)
+            });
+            check(
+                "pixel_norm_silu",
+                &x,
+                &|t| pixel_norm_silu(&t[0], 1e-8),
+                &|t| super::super::silu::slow::silu(&slow::pixel_norm(&t[0], 1e-8)?),
+            );
+            for table in [&[shape[1]][..], &shape[..2], &[1, shape[1]]] {
+                let args = [noise(1, shape), noise(2, table), noise(3, table)];
+                check(
+                    "pixel_norm_modulate_silu",
+                    &args,
+                    &|t| pixel_norm_modulate_silu(&t[0], &t[1], &t[2], 1e-8),
+                    &|t| slow::pixel_norm_modulate_silu(&t[0], &t[1], &t[2], 1e-8),
+                );
+            }
+        }
+        let x = noise(1, &[2, 5, 3]);
+        assert!(pixel_norm_modulate_silu(&x, &noise(2, &[4]), &noise(3, &[5]), 1e-8).is_err());
     }
 }

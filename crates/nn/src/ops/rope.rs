@@ -1,6 +1,11 @@
 //! Rotary positions over the full width, interleaved pairs.
 
-use candle_core::{D, Result, Tensor, bail};
+use candle_core::backend::BackendStorage as _;
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+
+use super::support::{apply3, on_kernels, table_at};
+use crate::cpu::rows::{Table, TableAt, rotate};
+use crate::cpu::storage::{Stored, by_dtype, dense};
 
 /// Rotates the pairs `(2j, 2j+1)` of the last axis:
 /// `a' = a cos - b sin`, `b' = b cos + a sin`.
@@ -26,8 +31,78 @@ pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
             sin.dims()
         );
     }
-    let _ = D::Minus1;
-    slow::rope(x, cos, sin)
+    if !on_kernels(x) {
+        return slow::rope(x, cos, sin);
+    }
+    let at = table_at("rope", x, cos, width / 2)?;
+    if table_at("rope", x, sin, width / 2)? != at {
+        bail!(
+            "rope: cosines are {:?} but sines are {:?}",
+            cos.dims(),
+            sin.dims()
+        );
+    }
+    let table = |t: &Tensor| t.detach().to_dtype(DType::F32)?.contiguous();
+    apply3(
+        &x.contiguous()?,
+        &table(cos)?,
+        &table(sin)?,
+        Rope { at, sign: 1.0 },
+    )
+}
+
+struct Rope {
+    at: TableAt,
+    sign: f32,
+}
+
+impl CustomOp3 for Rope {
+    fn name(&self) -> &'static str {
+        "rope"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xl: &Layout,
+        cs: &CpuStorage,
+        cl: &Layout,
+        ss: &CpuStorage,
+        sl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let width = xl.dims().last().copied().unwrap_or(2);
+        let cos = Table {
+            data: dense(cs, cl)?,
+            at: self.at,
+        };
+        let sin = Table {
+            data: dense(ss, sl)?,
+            at: self.at,
+        };
+        by_dtype!(xs.dtype(), T => {
+            Ok((T::store(rotate::<T>(dense(xs, xl)?, width, cos, sin, self.sign)), xl.shape().clone()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        cos: &Tensor,
+        sin: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        // The inverse of a rotation is its transpose.
+        let inverse = Self {
+            at: self.at,
+            sign: -self.sign,
+        };
+        Ok((
+            Some(grad.contiguous()?.apply_op3_no_bwd(cos, sin, &inverse)?),
+            None,
+            None,
+        ))
+    }
 }
 
 /// The same in plain candle operations.
@@ -46,5 +121,27 @@ pub mod slow {
         Tensor::stack(&[even, odd], 3)?
             .reshape((b, n, width))?
             .to_dtype(x.dtype())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{check, noise};
+    use super::*;
+
+    #[test]
+    fn agrees_with_the_slow_form() {
+        for tables in [&[9, 10][..], &[1, 9, 10], &[2, 9, 10]] {
+            let angles = (noise(2, tables) * 7.0).unwrap();
+            let (cos, sin) = (angles.cos().unwrap(), angles.sin().unwrap());
+            check(
+                "rope",
+                &[noise(1, &[2, 9, 20])],
+                &|t| rope(&t[0], &cos, &sin),
+                &|t| slow::rope(&t[0], &cos, &sin),
+            );
+        }
+        let x = noise(1, &[2, 9, 20]);
+        assert!(rope(&x, &noise(2, &[9, 20]), &noise(2, &[9, 20])).is_err());
     }
 }

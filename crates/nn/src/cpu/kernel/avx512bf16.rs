@@ -1,0 +1,68 @@
+//! 14 x 32 tiles of bf16 pairs: each instruction adds two products to a lane.
+
+use std::arch::x86_64::{
+    __m512bh, __m512i, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
+};
+
+use half::bf16;
+
+use super::{Element, Kernels};
+
+pub(super) const KERNELS: Kernels<bf16> = Kernels {
+    rows: &[
+        tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>, tile::<7>, tile::<8>,
+        tile::<9>, tile::<10>, tile::<11>, tile::<12>, tile::<13>, tile::<14>,
+    ],
+    columns: 32,
+};
+
+/// The same bits as 32 bf16 numbers.
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "a change of type only")]
+fn pairs(bits: __m512i) -> __m512bh {
+    // SAFETY: two names for 512 bits.
+    unsafe { std::mem::transmute(bits) }
+}
+
+#[target_feature(enable = "avx512f,avx512bf16")]
+#[expect(unsafe_code, reason = "kernels work on raw tiles")]
+unsafe fn tile<const ROWS: usize>(
+    k: usize,
+    a: *const bf16,
+    b: *const bf16,
+    c: *mut f32,
+    ldc: usize,
+    add: bool,
+) {
+    let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+    // SAFETY: the sizes that `Kernel` asks for; `k` is even.
+    unsafe {
+        for p in 0..k / 2 {
+            let right = [
+                pairs(_mm512_loadu_si512(b.add(64 * p).cast())),
+                pairs(_mm512_loadu_si512(b.add(64 * p + 32).cast())),
+            ];
+            for (i, row) in sums.iter_mut().enumerate() {
+                let left = a
+                    .add(i * bf16::STRIDE + 2 * p)
+                    .cast::<i32>()
+                    .read_unaligned();
+                let left = pairs(_mm512_set1_epi32(left));
+                row[0] = _mm512_dpbf16_ps(row[0], left, right[0]);
+                row[1] = _mm512_dpbf16_ps(row[1], left, right[1]);
+            }
+        }
+        for (i, row) in sums.iter().enumerate() {
+            for (j, sum) in row.iter().enumerate() {
+                let c = c.add(i * ldc + 16 * j);
+                let sum = if add {
+                    _mm512_add_ps(_mm512_loadu_ps(c), *sum)
+                } else {
+                    *sum
+                };
+                _mm512_storeu_ps(c, sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Linear layers: a product with a weight `[outputs, inputs]`, packed when it is
+//! first used, and what follows it, applied to each block while it is in the cache.
+
+use half::bf16;
+use rayon::prelude::*;
+
+use super::buffer::{Shared, zeroed};
+use super::kernel::{Element, has_bf16};
+use super::level::Level;
+use super::map::{Function, apply_in_place};
+use super::matmul::{Tile, multiply};
+use super::pack::{Packed, Right, Strided};
+use super::real::Real;
+use super::simd::vectorised;
+
+/// Up to so many rows a weight that is not packed yet is read as it is.
+const FEW_ROWS: usize = 4;
+
+/// A weight as the kernels of this process read it.
+pub(crate) enum PackedWeight {
+    F32(Packed<f32>),
+    Bf16(Packed<bf16>),
+}
+
+impl PackedWeight {
+    /// Packs `weight` `[outputs, inputs]`, for activations of bf16 or of f32.
+    pub(crate) fn new<W: Real>(
+        weight: &[W],
+        outputs: usize,
+        inputs: usize,
+        for_bf16: bool,
+    ) -> Self {
+        let right = Strided::dense(weight, outputs, inputs).transposed();
+        let level = Level::current();
+        if for_bf16 && has_bf16() {
+            Self::Bf16(Packed::new(&right, bf16::kernels(level).columns))
+        } else {
+            Self::F32(Packed::new(&right, f32::kernels(level).columns))
+        }
+    }
+
+    /// Bytes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::F32(packed) => packed.bytes(),
+            Self::Bf16(packed) => packed.bytes(),
+        }
+    }
+}
+
+/// Rows and columns of one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) rows: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+}
+
+/// `function(x weight^T + bias)`.
+pub(crate) fn forward<T: Real, W: Real>(
+    sizes: Sizes,
+    x: &[T],
+    weight: &[W],
+    packed: Option<&PackedWeight>,
+    bias: Option<&[f32]>,
+    function: Option<Function>,
+) -> Vec<T> {
+    let left = Strided::dense(x, sizes.rows, sizes.inputs);
+    match packed {
+        Some(PackedWeight::F32(right)) => product::<T, f32>(sizes, &left, right, bias, function),
+        Some(PackedWeight::Bf16(right)) => product::<T, bf16>(sizes, &left, right, bias, function),
+        None if sizes.rows <= FEW_ROWS => few_rows(sizes, x, weight, bias, function),
+        None => {
+            let both_bf16 = size_of::<T>() == 2 && size_of::<W>() == 2;
+            match PackedWeight::new(weight, sizes.outputs, sizes.inputs, both_bf16) {
+                PackedWeight::F32(right) => product::<T, f32>(sizes, &left, &right, bias, function),
+                PackedWeight::Bf16(right) => {
+                    product::<T, bf16>(sizes, &left, &right, bias, function)
+                }
+            }
+        }
+    }
+}
+
+fn product<T: Real, E: Element>(
+    sizes: Sizes,
+    left: &Strided<'_, T>,
+    right: &impl Right<E>,
+    bias: Option<&[f32]>,
+    function: Option<Function>,
+) -> Vec<T> {
+    let mut out = zeroed::<T>(sizes.rows * sizes.outputs);
+    let shared = Shared::new(&mut out);
+    multiply::<E>(
+        sizes.rows,
+        sizes.outputs,
+        sizes.inputs,
+        left,
+        right,
+        &|mut tile: Tile<'_>| {
+            let columns = tile.columns.clone();
+            let bias = bias.map(|bias| &bias[columns.clone()]);
+            for (row, sums) in tile.rows_mut() {
+                // SAFETY: blocks of a product are disjoint.
+                #[expect(unsafe_code, reason = "blocks are disjoint")]
+                let out = unsafe { shared.range(row * sizes.outputs + columns.start, sums.len()) };
+                finish(sums, bias, function, out);
+            }
+        },
+    );
+    out
+}
+
+/// Bias, function and conversion of a part of a row.
+fn finish<T: Real>(
+    sums: &mut [f32],
+    bias: Option<&[f32]>,
+    function: Option<Function>,
+    out: &mut [T],
+) {
+    if let Some(bias) = bias {
+        vectorised(
+            #[inline(always)]
+            |_| {
+                sums.iter_mut()
+                    .zip(bias)
+                    .for_each(|(sum, bias)| *sum += bias);
+            },
+        );
+    }
+    if let Some(function) = function {
+        apply_in_place(function, sums);
+    }
+    vectorised(
+        #[inline(always)]
+        |_| {
+            out.iter_mut()
+                .zip(&*sums)
+                .for_each(|(out, sum)| *out = T::put(*sum));
+        },
+    );
+}
+
+/// Rows too few to pay for packing: dot products with the weight's rows.
+fn few_rows<T: Real, W: Real>(
+    sizes: Sizes,
+    x: &[T],
+    weight: &[W],
+    bias: Option<&[f32]>,
+    function: Option<Function>,
+) -> Vec<T> {
+    const LANES: usize = 16;
+    const TASK: usize = 64;
+    let x: Vec<f32> = x.iter().map(|x| x.get()).collect();
+    let mut out = zeroed::<T>(sizes.rows * sizes.outputs);
+    let shared = Shared::new(&mut out);
+    let dot = |x: &[f32], weight: &[W]| {
+        vectorised(
+            #[inline(always)]
+            |_| {
+                let mut lanes = [0.0_f32; LANES];
+                let (xs, x_rest) = x.as_chunks::<LANES>();
+                let (ws, w_rest) = weight.as_chunks::<LANES>();
+                for (x, w) in xs.iter().zip(ws) {
+                    for ((lane, x), w) in lanes.iter_mut().zip(x).zip(w) {
+                        *lane += x * w.get();
+                    }
+                }
+                for ((lane, x), w) in lanes.iter_mut().zip(x_rest).zip(w_rest) {
+                    *lane += x * w.get();
+                }
+                lanes.iter().sum::<f32>()
+            },
+        )
+    };
+    (0..sizes.outputs.div_ceil(TASK))
+        .into_par_iter()
+        .for_each(|task| {
+            let columns = task * TASK..sizes.outputs.min((task + 1) * TASK);
+            let mut sums = [0.0_f32; TASK];
+            for row in 0..sizes.rows {
+                let sums = &mut sums[..columns.len()];
+                let x = &x[row * sizes.inputs..][..sizes.inputs];
+                for (sum, column) in sums.iter_mut().zip(columns.clone()) {
+                    *sum = dot(x, &weight[column * sizes.inputs..][..sizes.inputs]);
+                }
+                // SAFETY: each task has columns of its own.
+                #[expect(unsafe_code, reason = "columns are disjoint")]
+                let out =
+                    unsafe { shared.range(row * sizes.outputs + columns.start, columns.len()) };
+                finish(sums, bias.map(|bias| &bias[columns.clone()]), function, out);
+            }
+        });
+    out
+}
+
+/// `left right` for matrices of one type in memory, summed in `f32`.
+pub(crate) fn matrix<T: Real>(left: &Strided<'_, T>, right: &Strided<'_, T>) -> Vec<T> {
+    let sizes = Sizes {
+        rows: left.rows,
+        inputs: left.columns,
+        outputs: right.columns,
+    };
+    if size_of::<T>() == 2 && has_bf16() {
+        let right = Packed::<bf16>::new(right, bf16::kernels(Level::current()).columns);
+        product::<T, bf16>(sizes, left, &right, None, None)
+    } else {
+        let right = Packed::<f32>::new(right, f32::kernels(Level::current()).columns);
+        product::<T, f32>(sizes, left, &right, None, None)
+    }
+}

@@ -1,0 +1,106 @@
+//! Functions of single elements.
+
+use rayon::prelude::*;
+
+use super::buffer::zeroed;
+use super::math;
+use super::real::Real;
+use super::simd::vectorised;
+
+/// Elements of one task.
+const TASK: usize = 1 << 14;
+
+/// A function of one element with its derivative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Function {
+    GeluTanh,
+    GeluErf,
+    Silu,
+}
+
+/// Applies the function in place, on this thread.
+#[inline]
+pub(crate) fn apply_in_place(function: Function, values: &mut [f32]) {
+    match function {
+        Function::GeluTanh => each(values, math::gelu_tanh),
+        Function::GeluErf => each(values, math::gelu_erf),
+        Function::Silu => each(values, math::silu),
+    }
+}
+
+#[inline(always)]
+fn each(values: &mut [f32], f: impl Fn(bool, f32) -> f32) {
+    vectorised(
+        #[inline(always)]
+        |fused| values.iter_mut().for_each(|x| *x = f(fused, *x)),
+    );
+}
+
+/// `function(x)`.
+pub(crate) fn apply<T: Real>(function: Function, x: &[T]) -> Vec<T> {
+    match function {
+        Function::GeluTanh => map(x, math::gelu_tanh),
+        Function::GeluErf => map(x, math::gelu_erf),
+        Function::Silu => map(x, math::silu),
+    }
+}
+
+#[inline(always)]
+fn map<T: Real>(x: &[T], f: impl Fn(bool, f32) -> f32 + Sync) -> Vec<T> {
+    let mut out = zeroed::<T>(x.len());
+    out.par_chunks_mut(TASK)
+        .zip(x.par_chunks(TASK))
+        .for_each(|(out, x)| {
+            vectorised(
+                #[inline(always)]
+                |fused| {
+                    for (out, x) in out.iter_mut().zip(x) {
+                        *out = T::put(f(fused, x.get()));
+                    }
+                },
+            );
+        });
+    out
+}
+
+/// `grad * function'(x)`.
+pub(crate) fn slope<T: Real>(function: Function, x: &[T], grad: &[T]) -> Vec<T> {
+    match function {
+        Function::GeluTanh => map2(
+            x,
+            grad,
+            #[inline(always)]
+            |fused, x, g| g * math::gelu_tanh_slope(fused, x),
+        ),
+        Function::GeluErf => map2(
+            x,
+            grad,
+            #[inline(always)]
+            |fused, x, g| g * math::gelu_erf_slope(fused, x),
+        ),
+        Function::Silu => map2(
+            x,
+            grad,
+            #[inline(always)]
+            |fused, x, g| g * math::silu_slope(fused, x),
+        ),
+    }
+}
+
+#[inline(always)]
+fn map2<T: Real>(x: &[T], y: &[T], f: impl Fn(bool, f32, f32) -> f32 + Sync) -> Vec<T> {
+    let mut out = zeroed::<T>(x.len());
+    out.par_chunks_mut(TASK)
+        .zip(x.par_chunks(TASK).zip(y.par_chunks(TASK)))
+        .for_each(|(out, (x, y))| {
+            vectorised(
+                #[inline(always)]
+                |fused| {
+                    for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
+                        *out = T::put(f(fused, x.get(), y.get()));
+                    }
+                },
+            );
+        });
+    out
+}

@@ -1,0 +1,197 @@
+//! Operands of products of matrices, and how their blocks reach the kernels.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::buffer::Shared;
+use super::kernel::Element;
+use super::real::{Real, convert, convert_one};
+
+/// The left operand, `[m, k]`.
+pub(crate) trait Left<E: Element>: Sync {
+    /// Writes `rows x ks` to `out`, row `i` at `i * E::STRIDE`, filled with zeros to a
+    /// multiple of `E::STEP`.
+    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]);
+}
+
+/// The right operand, `[k, n]`.
+pub(crate) trait Right<E: Element>: Sync {
+    /// The block `ks` of the columns from `panel * columns` on, as a kernel reads it:
+    /// `[k / STEP][columns][STEP]`, zeros beyond the ends. Either a part of the operand or
+    /// written to `scratch`.
+    fn panel<'s>(
+        &'s self,
+        panel: usize,
+        ks: Range<usize>,
+        columns: usize,
+        scratch: &'s mut [E],
+    ) -> &'s [E];
+}
+
+/// A matrix in memory: element `(i, j)` at `i * row + j * column`.
+#[derive(Clone, Copy)]
+pub(crate) struct Strided<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row: usize,
+    pub(crate) column: usize,
+}
+
+impl<'a, T> Strided<'a, T> {
+    /// Row-major and dense.
+    pub(crate) const fn dense(data: &'a [T], rows: usize, columns: usize) -> Self {
+        Self {
+            data,
+            rows,
+            columns,
+            row: columns,
+            column: 1,
+        }
+    }
+
+    /// Rows and columns exchanged.
+    pub(crate) const fn transposed(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.columns,
+            columns: self.rows,
+            row: self.column,
+            column: self.row,
+        }
+    }
+}
+
+impl<T: Real, E: Element> Left<E> for Strided<'_, T> {
+    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]) {
+        let filled = ks.len().next_multiple_of(E::STEP);
+        for row in out.chunks_mut(E::STRIDE).take(rows.len()) {
+            row[ks.len()..filled].fill(E::default());
+        }
+        if self.column == 1 {
+            for (row, out) in rows.zip(out.chunks_mut(E::STRIDE)) {
+                let from = row * self.row + ks.start;
+                convert(&self.data[from..from + ks.len()], &mut out[..ks.len()]);
+            }
+        } else {
+            // A few rows at a time keep their cache lines while `k` runs.
+            for some in (0..rows.len()).step_by(8) {
+                let count = (rows.len() - some).min(8);
+                for (k, inner) in ks.clone().enumerate() {
+                    let from = (rows.start + some) * self.row + inner * self.column;
+                    for i in 0..count {
+                        out[(some + i) * E::STRIDE + k] =
+                            convert_one(self.data[from + i * self.row]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Real, E: Element> Right<E> for Strided<'_, T> {
+    fn panel<'s>(
+        &'s self,
+        panel: usize,
+        ks: Range<usize>,
+        columns: usize,
+        scratch: &'s mut [E],
+    ) -> &'s [E] {
+        let filled = ks.len().next_multiple_of(E::STEP);
+        let out = &mut scratch[..filled * columns];
+        pack_panel(self, panel * columns, ks, columns, out);
+        out
+    }
+}
+
+/// Writes one panel, see [`Right::panel`].
+pub(crate) fn pack_panel<T: Real, E: Element>(
+    from: &Strided<'_, T>,
+    first: usize,
+    ks: Range<usize>,
+    columns: usize,
+    out: &mut [E],
+) {
+    let count = columns.min(from.columns - first);
+    let step = E::STEP;
+    if count < columns || !ks.len().is_multiple_of(step) {
+        out.fill(E::default());
+    }
+    if from.column == 1 && step == 1 {
+        for (out, k) in out.chunks_exact_mut(columns).zip(ks) {
+            let at = k * from.row + first;
+            convert(&from.data[at..at + count], &mut out[..count]);
+        }
+    } else if from.column == 1 {
+        for (k, inner) in ks.enumerate() {
+            let at = inner * from.row + first;
+            let out = &mut out[k / step * step * columns..][..step * columns];
+            for (pair, value) in out.chunks_exact_mut(step).zip(&from.data[at..at + count]) {
+                pair[k % step] = convert_one(*value);
+            }
+        }
+    } else {
+        // The inner axis is contiguous: a transposition, in blocks of lines.
+        const LINES: usize = 16;
+        for block in (0..ks.len()).step_by(LINES) {
+            let length = LINES.min(ks.len() - block);
+            for column in 0..count {
+                let at = (ks.start + block) * from.row + (first + column) * from.column;
+                for i in 0..length {
+                    let k = block + i;
+                    out[(k / step * columns + column) * step + k % step] =
+                        convert_one(from.data[at + i * from.row]);
+                }
+            }
+        }
+    }
+}
+
+/// A right operand packed once.
+pub(crate) struct Packed<E> {
+    data: Vec<E>,
+    /// Inner size, filled to a multiple of the step.
+    inner: usize,
+    columns: usize,
+}
+
+impl<E: Element> Packed<E> {
+    /// Packs all of `from` for kernels of `columns` columns.
+    pub(crate) fn new<T: Real>(from: &Strided<'_, T>, columns: usize) -> Self {
+        let inner = from.rows.next_multiple_of(E::STEP);
+        let panels = from.columns.div_ceil(columns);
+        let mut data = vec![E::default(); panels * inner * columns];
+        let shared = Shared::new(&mut data);
+        (0..panels).into_par_iter().for_each(|panel| {
+            // SAFETY: one range a panel.
+            #[expect(unsafe_code, reason = "panels are disjoint")]
+            let out = unsafe { shared.range(panel * inner * columns, inner * columns) };
+            pack_panel(from, panel * columns, 0..from.rows, columns, out);
+        });
+        Self {
+            data,
+            inner,
+            columns,
+        }
+    }
+
+    /// Bytes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.data.len() * size_of::<E>()
+    }
+}
+
+impl<E: Element> Right<E> for Packed<E> {
+    fn panel<'s>(
+        &'s self,
+        panel: usize,
+        ks: Range<usize>,
+        columns: usize,
+        _scratch: &'s mut [E],
+    ) -> &'s [E] {
+        debug_assert_eq!(columns, self.columns, "packed for other kernels");
+        let filled = ks.len().next_multiple_of(E::STEP);
+        &self.data[(panel * self.inner + ks.start) * columns..][..filled * columns]
+    }
+}
