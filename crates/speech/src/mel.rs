@@ -82,13 +82,20 @@ pub fn log_mel(samples: &[f32]) -> Vec<MelFrame> {
 /// RMS of 20 ms frames becomes 0.1, with a gain of at most 20. `samples` are at 16 kHz; the last part frame is left
 /// out, and without a whole frame the factor is 1.
 pub fn speech_gain(samples: &[f32]) -> f32 {
-    let mut levels: Vec<f64> = samples
-        .chunks_exact(320)
-        .map(|frame| {
-            let power: f64 = frame.iter().map(|&s| f64::from(s) * f64::from(s)).sum();
-            (power / 320.0).sqrt()
-        })
-        .collect();
+    gain_of_levels(samples.chunks_exact(GAIN_FRAME).map(frame_level).collect())
+}
+
+/// Samples in the 20 ms frames whose levels [`speech_gain`] looks at.
+pub const GAIN_FRAME: usize = 320;
+
+/// The RMS of one frame of [`GAIN_FRAME`] samples.
+pub fn frame_level(frame: &[f32]) -> f64 {
+    let power: f64 = frame.iter().map(|&s| f64::from(s) * f64::from(s)).sum();
+    (power / GAIN_FRAME as f64).sqrt()
+}
+
+/// [`speech_gain`] from the levels of all whole frames, for sound that is never held at once.
+pub fn gain_of_levels(mut levels: Vec<f64>) -> f32 {
     let Some(last) = levels.len().checked_sub(1) else {
         return 1.0;
     };
