@@ -6,8 +6,9 @@
 
 Per clip: frames found by either, mean distance of the 468 points in % of the distance between the
 outer corners of the eyes (median frame, and the same for the lips only), and the correlation of the
-mouth's opening (points 13 and 14 over points 10 and 152). References are kept beside the clips' names in
---cache, so that a second run is quick.
+mouth's opening (points 13 and 14 over points 10 and 152). References are kept in --cache, so that a second run is
+quick. With --save the references (openings, and a few points of every fifth frame) also go into
+`crates/face/tests/fixtures/face_mesh.safetensors`, which `crates/face/tests/clips.rs` reads.
 """
 
 import argparse
@@ -18,6 +19,9 @@ import numpy as np
 
 LIPS = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
         78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95]
+
+SAVED = 60
+SAVED_POINTS = [33, 133, 362, 263, 1, 61, 291, 13, 14, 10, 152, 234, 454]
 
 
 def probe(path):
@@ -60,13 +64,32 @@ def opening(points):
     return gap / np.linalg.norm(points[:, 10] - points[:, 152], axis=-1)
 
 
+def save(clips, args):
+    from safetensors.numpy import save_file
+
+    fixture = {}
+    for clip in clips:
+        width, height, _ = probe(clip)
+        points, found = reference(clip, width, height, args.frames, args.cache)
+        assert found[:SAVED].all(), clip
+        name = Path(clip).name
+        fixture[f"{name}.opening"] = opening(points[:SAVED]).astype(np.float32)
+        fixture[f"{name}.points"] = np.ascontiguousarray(points[:SAVED:5, SAVED_POINTS])
+    out = Path(__file__).resolve().parents[2] / "crates/face/tests/fixtures/face_mesh.safetensors"
+    save_file(fixture, out)
+    print(f"{out}: {out.stat().st_size} bytes")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("track", help="the built example")
     parser.add_argument("clips", nargs="+")
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--cache", type=Path, default=Path("face_mesh_cache"))
+    parser.add_argument("--save", action="store_true")
     args = parser.parse_args()
+    if args.save:
+        save(args.clips, args)
     print(f"{'clip':36} {'size':>9} {'frames':>6} {'ours':>6} {'theirs':>6} {'points':>7} {'lips':>7} {'mouth r':>8} {'|yaw|':>6}")
     for clip in args.clips:
         width, height, fps = probe(clip)

@@ -59,20 +59,20 @@ impl Placement {
     }
 
     /// The map from crop units to frame positions (both continuous).
-    pub fn from_unit(&self) -> Affine {
+    pub fn unit_to_frame(&self) -> Affine {
         let [a, b, x, y] = [self.a, self.b, self.x, self.y].map(|value| value as f32);
         Affine([a, -b, x, b, a, y])
     }
 
     /// The map from positions in a crop of `size` pixels to frame positions (both continuous).
-    pub fn from_crop(&self, size: usize) -> Affine {
+    pub fn crop_to_frame(&self, size: usize) -> Affine {
         let unit = 1.0 / size as f32;
-        self.from_unit().compose(&Affine::scale(unit, unit))
+        self.unit_to_frame().compose(&Affine::scale(unit, unit))
     }
 
     /// Where crop unit `(u, v)` lies in the frame.
     pub fn to_frame(&self, [u, v]: Point) -> Point {
-        let (x, y) = self.from_unit().apply(u, v);
+        let (x, y) = self.unit_to_frame().apply(u, v);
         [x, y]
     }
 
@@ -111,7 +111,7 @@ impl Placement {
         } else {
             ratio.ceil() as usize
         };
-        let data = sample::square(frame, &self.from_unit(), size, over.min(32));
+        let data = sample::square(frame, &self.unit_to_frame(), size, over.min(32));
         Rgb8 {
             width: size,
             height: size,
@@ -122,7 +122,7 @@ impl Placement {
     /// The map by which `media::image`'s `warp_affine` (positions at pixel centres) draws the crop
     /// of `size` pixels from the frame.
     pub fn warp(&self, size: usize) -> Affine {
-        to_pixel_centres(&self.from_crop(size))
+        to_pixel_centres(&self.crop_to_frame(size))
     }
 }
 

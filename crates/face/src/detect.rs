@@ -80,9 +80,9 @@ impl FindFaces for FaceFinder {
         }
         // Black bars, as MediaPipe's border mode; the network wants -1..1.
         let (mut picture, from_unit) = sample::letterbox(frame, anchors::INPUT, 0.0);
-        picture
-            .iter_mut()
-            .for_each(|value| *value = *value / 127.5 - 1.0);
+        for value in &mut picture {
+            *value = *value / 127.5 - 1.0;
+        }
         let raw = self.net.run(&picture);
         anchors::decode(&raw, self.least_score, &from_unit)
     }

@@ -163,11 +163,11 @@ pub struct Square {
 
 impl Square {
     /// The map from the unit square to frame positions.
-    pub(crate) fn from_unit(&self) -> Affine {
+    pub(crate) fn unit_to_frame(&self) -> Affine {
         let (sin, cos) = self.angle.sin_cos();
         let (c, s) = (self.side * cos, self.side * sin);
         let [x, y] = self.centre;
-        Affine([c, -s, x - (c - s) / 2.0, s, c, y - (s + c) / 2.0])
+        Affine([c, -s, x - (c - s) / 2.0, s, c, y - f32::midpoint(s, c)])
     }
 }
 
@@ -246,7 +246,7 @@ mod tests {
         #[test]
         fn a_square_maps_its_middle_and_corners(x in -9.0_f32..9.0, y in -9.0_f32..9.0, side in 1.0_f32..50.0, angle in -3.0_f32..3.0) {
             let square = Square { centre: [x, y], side, angle };
-            let map = square.from_unit();
+            let map = square.unit_to_frame();
             let (u, v) = map.apply(0.5, 0.5);
             prop_assert!(distance([u, v], [x, y]) < 1e-3);
             let (a, b) = (map.apply(0.0, 0.0), map.apply(1.0, 0.0));

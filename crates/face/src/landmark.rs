@@ -74,10 +74,12 @@ impl Landmarker {
 
     /// The points of the face inside `place`.
     pub fn landmarks(&self, frame: &Rgb8, place: &Square) -> Landmarks {
-        let from_unit = place.from_unit();
+        let from_unit = place.unit_to_frame();
         let ratio = place.side / LANDMARK_INPUT as f32;
         let mut picture = sample::shrunk(frame, &as_mediapipe(&from_unit), LANDMARK_INPUT, ratio);
-        picture.iter_mut().for_each(|value| *value /= 255.0);
+        for value in &mut picture {
+            *value /= 255.0;
+        }
         let raw = self.net.run(&picture);
         let unit = 1.0 / LANDMARK_INPUT as f32;
         let mut points = Vec::with_capacity(POINTS);

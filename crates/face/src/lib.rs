@@ -6,6 +6,13 @@
 //! [`geometry`].
 //!
 //! The networks are MediaPipe's (Apache-2.0), converted once by `tools/convert/mediapipe_faces.py`.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::float_cmp,
+        reason = "tests compare values that are exact by construction"
+    )
+)]
 
 pub mod crop;
 pub mod detect;

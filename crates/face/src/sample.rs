@@ -32,7 +32,9 @@ pub(crate) fn square(frame: &Rgb8, from_unit: &Affine, side: usize, over: usize)
     }
     if over > 1 {
         let weight = 1.0 / (over * over) as f32;
-        out.iter_mut().for_each(|value| *value *= weight);
+        for value in &mut out {
+            *value *= weight;
+        }
     }
     out
 }
@@ -148,7 +150,9 @@ pub(crate) fn letterbox(frame: &Rgb8, side: usize, fill: f32) -> (Vec<f32>, Affi
     }
     let columns: Vec<usize> = (0..frame.width).map(|x| target(x, frame.width)).collect();
     let mut counts = vec![0_u32; side];
-    columns.iter().for_each(|&column| counts[column] += 1);
+    for &column in &columns {
+        counts[column] += 1;
+    }
     let mut sums = vec![0_u32; side * 3];
     let mut lines = 0_u32;
     for (y, row) in frame.data.chunks_exact(frame.width * 3).enumerate() {
@@ -201,7 +205,7 @@ mod tests {
                 side: 64.0,
                 angle: 0.4,
             };
-            let map = square.from_unit();
+            let map = square.unit_to_frame();
             let out = super::square(&frame, &map, 32, over);
             for y in 0..32 {
                 for x in 0..32 {
@@ -227,7 +231,7 @@ mod tests {
                 side,
                 angle: -0.5,
             };
-            let map = square.from_unit();
+            let map = square.unit_to_frame();
             let out = shrunk(&frame, &map, 24, side / 24.0);
             for i in 0..24 * 24 {
                 let (x, y) = ((i % 24) as f32 + 0.5, (i / 24) as f32 + 0.5);

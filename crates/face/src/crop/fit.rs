@@ -24,14 +24,13 @@ pub(super) fn fit(landmarks: &[Point]) -> Option<Placement> {
         *pair = (place.map(f64::from), landmarks.get(index)?.map(f64::from));
     }
     let count = pairs.len() as f64;
-    let mean = |pick: &dyn Fn(&([f64; 2], [f64; 2])) -> [f64; 2]| {
-        let sum = pairs
-            .iter()
-            .map(pick)
-            .fold([0.0; 2], |s, p| [s[0] + p[0], s[1] + p[1]]);
-        sum.map(|value| value / count)
-    };
-    let (from, to) = (mean(&|pair| pair.0), mean(&|pair| pair.1));
+    let (mut from, mut to) = ([0.0; 2], [0.0; 2]);
+    for (template, point) in pairs {
+        for axis in 0..2 {
+            from[axis] += template[axis] / count;
+            to[axis] += point[axis] / count;
+        }
+    }
     let (mut spread, mut dot, mut cross) = (0.0, 0.0, 0.0);
     for (template, point) in pairs {
         let t = [template[0] - from[0], template[1] - from[1]];

@@ -23,7 +23,7 @@ impl Placement {
         if across == 0 || down == 0 || crop.width == 0 || crop.height == 0 {
             return None;
         }
-        let to_crop = self.from_crop(crop.width).inverse()?;
+        let to_crop = self.crop_to_frame(crop.width).inverse()?;
         let from_patch = Affine::translation(x as f32, y as f32);
         let ratio = crop.width as f64 / self.side().max(1.0);
         let over = if ratio <= 1.05 {

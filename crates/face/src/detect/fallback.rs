@@ -1,4 +1,4 @@
-//! The fallback detector: SeetaFace's funnel-structured cascade, by the `rustface` crate.
+//! The fallback detector: `SeetaFace`'s funnel-structured cascade, by the `rustface` crate.
 //!
 //! Slower and for upright, frontal faces only, but an independent method: it finds faces on which
 //! the network's idea of a face fails.
@@ -13,7 +13,7 @@ use media::image::Rgb8;
 const LONGEST: usize = 640;
 /// The smallest face looked for, in pixels of the shrunk frame.
 const SMALLEST: u32 = 40;
-/// Where eyes, nose, mouth and ears lie in SeetaFace's box, as shares of its width and height.
+/// Where eyes, nose, mouth and ears lie in `SeetaFace`'s box, as shares of its width and height.
 const LAYOUT: [[f32; 2]; 6] = [
     [0.31, 0.38],
     [0.69, 0.38],

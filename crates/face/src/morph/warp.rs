@@ -1,6 +1,6 @@
 //! A smooth warp of a box that takes given points to given places and leaves the border alone.
 //!
-//! Moving least squares with similarities (Schaefer, McPhail, Warren 2006, section 2.2), computed on
+//! Moving least squares with similarities (Schaefer et al. 2006, section 2.2), computed on
 //! a coarse grid and interpolated between its nodes.
 
 use crate::geometry::{Point, Rect};

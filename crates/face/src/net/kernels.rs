@@ -12,7 +12,8 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// `out[p] = act(input[p] · weight + bias + skip[p])` for every position `p`.
 ///
-/// `act(x) = max(x, 0) + slope * min(x, 0)`: slopes 0 for ReLU, 1 for none, the learned ones for PReLU.
+/// `act(x) = max(x, 0) + slope * min(x, 0)`: slopes 0 for a plain rectifier, 1 for none, learned
+/// ones for a leaking rectifier.
 pub(crate) struct Product<'a> {
     /// `[positions, inputs]`, rows `stride` apart.
     pub(crate) input: &'a [f32],
@@ -167,7 +168,7 @@ impl WithSimd for Depthwise<'_> {
         let bias = S::as_simd_f32s(self.bias).0;
         let out = S::as_mut_simd_f32s(self.out).0;
         let (height, width, stride) = (self.height, self.width, self.stride);
-        let before = if stride == 1 { 1 } else { 0 };
+        let before = usize::from(stride == 1);
         let out_width = width.div_ceil(stride);
         let row = width * vectors;
         for (y, out_row) in out.chunks_exact_mut(out_width * vectors).enumerate() {

@@ -1,7 +1,7 @@
 //! The face mesh: MediaPipe's landmark model (without attention), 192x192 to 468 points.
 //!
 //! Source: `mediapipe/modules/face_landmark/face_landmark.tflite` (Apache-2.0), as shipped in the
-//! PyPI package `mediapipe` 0.10.21. A shared trunk down to 6x6, then one head for the mesh and
+//! Python package `mediapipe` 0.10.21. A shared trunk down to 6x6, then one head for the mesh and
 //! one for the presence of a face.
 
 use super::layers::{Activation, Dense, Separable, check_chain};

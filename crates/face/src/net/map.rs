@@ -38,7 +38,7 @@ impl Map {
         // Centres of the doubled map lie a quarter before and after those of the map.
         let taps = |i: usize, size: usize| {
             let near = i / 2;
-            let far = if i % 2 == 0 {
+            let far = if i.is_multiple_of(2) {
                 near.saturating_sub(1)
             } else {
                 (near + 1).min(size - 1)

@@ -1,4 +1,4 @@
-//! The two networks against the TFLite interpreter's outputs, saved by
+//! The two networks against the `TFLite` interpreter's outputs, saved by
 //! `tools/convert/mediapipe_faces.py`: a drawn face and noise.
 
 use super::{DetectorNet, LandmarkNet};

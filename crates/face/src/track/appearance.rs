@@ -19,7 +19,7 @@ impl Appearance {
     /// Of the head in `place` (the square that the landmark network looks at).
     pub(super) fn of(frame: &Rgb8, place: &Square) -> Self {
         let ratio = place.side / SIDE as f32;
-        let picture = sample::shrunk(frame, &place.from_unit(), SIDE, ratio);
+        let picture = sample::shrunk(frame, &place.unit_to_frame(), SIDE, ratio);
         let mut shares = vec![0.0; 2 * LEVELS.pow(3)];
         let weight = 2.0 / (SIDE * SIDE) as f32;
         for (i, pixel) in picture.as_chunks::<3>().0.iter().enumerate() {

@@ -171,7 +171,7 @@ impl Tracker {
     fn detect(&mut self, index: FrameIndex, frame: &Rgb8) {
         self.detected = Some(index);
         let mut found = self.finder.detect(frame);
-        if found.is_empty() && self.live.is_empty() && index.0 % FALLBACK_EVERY == 0 {
+        if found.is_empty() && self.live.is_empty() && index.0.is_multiple_of(FALLBACK_EVERY) {
             let fallback = self.fallback.as_ref();
             found = fallback.map_or_else(Vec::new, |finder| finder.detect(frame));
         }

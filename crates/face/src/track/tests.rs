@@ -55,7 +55,7 @@ fn centre(face: &FaceFrame) -> Point {
 #[test]
 fn a_moving_face_is_one_track_that_moves_with_it() {
     let tracks = track(40, |i, frame, face| {
-        draw(frame, face, 40 + 2 * i as i64, 50, LIGHT)
+        draw(frame, face, 40 + 2 * i as i64, 50, LIGHT);
     });
     assert_eq!(tracks.tracks.len(), 1);
     let track = &tracks.tracks[0];
