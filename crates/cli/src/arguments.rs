@@ -1,0 +1,64 @@
+//! The command line: every command and flag, as fixed by the product. Help texts are the documentation.
+
+mod common;
+mod data;
+mod editing;
+mod inspect;
+mod words;
+
+pub(crate) use common::CommonArguments;
+pub(crate) use data::{DataArguments, DataCommand, SynthArguments};
+pub(crate) use editing::{ChangeArguments, DubArguments, EditArguments, PlanArguments, PlanFormat, SyncArguments};
+pub(crate) use inspect::{BenchArguments, ForwardArguments, ModelsArguments, ModelsCommand};
+pub(crate) use words::{AlignArguments, TranscribeArguments};
+
+use clap::{Parser, Subcommand};
+
+/// Rewrite what was said; the video follows.
+#[derive(Debug, Parser)]
+#[command(name = "reword", version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Change what is said in a clip: by a script, or by one-line edits
+    Edit(EditArguments),
+    /// Give a clip a new track of another length: retime it, then move the lips
+    Dub(DubArguments),
+    /// Give a clip a new track of the same length: move the lips
+    Sync(SyncArguments),
+    /// Find the words and their times from the sound alone
+    Transcribe(TranscribeArguments),
+    /// Find the times of known words
+    Align(AlignArguments),
+    /// Show what `edit` would do; render nothing
+    Plan(PlanArguments),
+    /// List the models, or show what a weight file holds
+    Models(ModelsArguments),
+    /// Make training data: synthetic talking heads
+    Data(DataArguments),
+    /// Run one network on saved tensors
+    Forward(ForwardArguments),
+    /// Measure the speed figures that the README quotes
+    Bench(BenchArguments),
+    /// Say what this machine can run, and what is missing
+    Doctor,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Arguments;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_argument_table_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

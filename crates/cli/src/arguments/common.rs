@@ -1,0 +1,97 @@
+//! Flags that every command takes.
+
+use clap::{ArgAction, Args, ValueEnum};
+use std::path::PathBuf;
+
+/// Where tensors are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeviceName {
+    /// The best one that this machine has
+    Auto,
+    /// The processor
+    Cpu,
+}
+
+/// The part of the picture that is made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RegionName {
+    /// The lower face
+    Lip,
+    /// The whole face
+    Face,
+    /// The head with its hair
+    Head,
+}
+
+/// Flags common to all commands. Every one can also be set by a `REWORD_*` variable or in `reword.toml`.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Common flags")]
+pub(crate) struct CommonArguments {
+    /// The model: a name (`reword models list`) or the path of a weight file [default: tiny]
+    #[arg(long, global = true, env = "REWORD_MODEL", value_name = "NAME|PATH")]
+    pub(crate) model: Option<String>,
+
+    /// How the model is conditioned and sampled [default: edit-yourself]
+    #[arg(long, global = true, env = "REWORD_METHOD", value_name = "NAME")]
+    pub(crate) method: Option<String>,
+
+    /// Where to compute [default: auto]
+    #[arg(long, global = true, env = "REWORD_DEVICE", value_enum)]
+    pub(crate) device: Option<DeviceName>,
+
+    /// Denoising steps [default: the model's own]
+    #[arg(long, global = true, env = "REWORD_STEPS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) steps: Option<u32>,
+
+    /// The seed of the noise: the same seed gives the same file [default: 0]
+    #[arg(long, global = true, env = "REWORD_SEED")]
+    pub(crate) seed: Option<u64>,
+
+    /// How strongly the lips follow the sound; 1 is the model as it is [default: the model's own]
+    #[arg(long, global = true, env = "REWORD_AUDIO_GUIDANCE", value_name = "FACTOR")]
+    pub(crate) audio_guidance: Option<f32>,
+
+    /// The part of the picture that is made anew [default: lip]
+    #[arg(long, global = true, env = "REWORD_REGION", value_enum)]
+    pub(crate) region: Option<RegionName>,
+
+    /// Which face: its number from the left, counted from 1, or a point `x,y` on it [default: the one that speaks]
+    #[arg(long, global = true, env = "REWORD_FACE", value_name = "N|X,Y")]
+    pub(crate) face: Option<String>,
+
+    /// Work on the clip from this time on, in seconds
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub(crate) from: Option<f64>,
+
+    /// Work on the clip up to this time, in seconds
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub(crate) to: Option<f64>,
+
+    /// Fast and small: half the steps, half the picture
+    #[arg(long, global = true)]
+    pub(crate) preview: bool,
+
+    /// Go on with a run that was stopped
+    #[arg(long, global = true)]
+    pub(crate) resume: bool,
+
+    /// Write a report of what was done, as JSON
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Print progress and results as JSON lines
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Print errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Print more; twice for all there is
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Read settings from this file only; for `forward`, the network's configuration: a config.json or a preset
+    #[arg(long, global = true, value_name = "FILE|NAME")]
+    pub(crate) config: Option<PathBuf>,
+}

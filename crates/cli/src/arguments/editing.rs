@@ -1,0 +1,127 @@
+//! `edit`, `plan`, `dub`, `sync`.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// What should change, in whichever way it is said.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ChangeArguments {
+    /// The text as it should be spoken; `-` reads it from standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) script: Option<PathBuf>,
+
+    /// The words as they were spoken, with times (or plain text, which is aligned first)
+    /// [default: a transcript that lies beside the clip]
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) transcript: Option<PathBuf>,
+
+    /// Remove a word wherever it is said, or a span of seconds such as 12.4-13.1
+    #[arg(long, value_name = "WORD|A-B")]
+    pub(crate) remove: Vec<String>,
+
+    /// Say other words instead: "Tuesday=Wednesday"
+    #[arg(long, value_name = "OLD=NEW")]
+    pub(crate) replace: Vec<String>,
+
+    /// Remove filler words and shorten long pauses
+    #[arg(long)]
+    pub(crate) fillers: bool,
+
+    /// Cut exactly where `--remove A-B` says, not at the nearest good place
+    #[arg(long)]
+    pub(crate) exact: bool,
+
+    /// A recording of the new words, in their order
+    #[arg(long, value_name = "FILE", conflicts_with = "voice")]
+    pub(crate) speech: Option<PathBuf>,
+
+    /// The voice that says new words: flite, espeak, command:PROGRAM, openai, elevenlabs [default: flite]
+    #[arg(long, value_name = "ENGINE[:VOICE]", env = "REWORD_VOICE")]
+    pub(crate) voice: Option<String>,
+
+    /// The language of the words, as a two-letter code [default: the transcript's, else en]
+    #[arg(long, value_name = "CODE")]
+    pub(crate) language: Option<String>,
+}
+
+/// `reword edit`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EditArguments {
+    /// The video
+    pub(crate) clip: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) change: ChangeArguments,
+
+    /// Where the result goes [default: beside the clip, as NAME.edited.mp4]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For reading
+    #[default]
+    Table,
+    /// For programs
+    Json,
+    /// OpenTimelineIO
+    Otio,
+    /// CMX3600
+    Edl,
+    /// Final Cut Pro
+    Fcpxml,
+}
+
+/// `reword plan`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlanArguments {
+    /// The video
+    pub(crate) clip: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) change: ChangeArguments,
+
+    /// How the plan is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: PlanFormat,
+
+    /// Write the plan to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// `reword sync`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SyncArguments {
+    /// The video
+    pub(crate) clip: PathBuf,
+
+    /// The new track: any file with sound
+    #[arg(long, value_name = "FILE")]
+    pub(crate) speech: PathBuf,
+
+    /// Where the result goes [default: beside the clip, as NAME.synced.mp4]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// `reword dub`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DubArguments {
+    /// The video
+    pub(crate) clip: PathBuf,
+
+    /// The new track: any file with sound
+    #[arg(long, value_name = "FILE")]
+    pub(crate) speech: PathBuf,
+
+    /// The text of the new track
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: Option<PathBuf>,
+
+    /// Where the result goes [default: beside the clip, as NAME.dubbed.mp4]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}

@@ -1,0 +1,14 @@
+//! One file a command.
+
+pub(crate) mod align;
+pub(crate) mod bench;
+pub(crate) mod data;
+pub(crate) mod doctor;
+pub(crate) mod dub;
+pub(crate) mod edit;
+pub(crate) mod forward;
+pub(crate) mod models;
+pub(crate) mod plan;
+mod shared;
+pub(crate) mod sync;
+pub(crate) mod transcribe;

@@ -1,0 +1,29 @@
+//! `reword plan`: what `edit` would do, for people, programs and other editors.
+
+use super::shared;
+use crate::arguments::{PlanArguments, PlanFormat};
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::terminal::Terminal;
+
+/// Runs the command.
+pub(crate) fn run(arguments: PlanArguments, settings: &Settings, terminal: &Terminal) -> Result<(), Failure> {
+    let change = shared::change(arguments.change, settings)?;
+    let plan = project::plan(&arguments.clip, &change, &mut terminal.progress())?;
+    let format = match arguments.format {
+        PlanFormat::Table if terminal.json() => project::PlanFormat::Json,
+        PlanFormat::Table => project::PlanFormat::Table,
+        PlanFormat::Json => project::PlanFormat::Json,
+        PlanFormat::Otio => project::PlanFormat::Otio,
+        PlanFormat::Edl => project::PlanFormat::Edl,
+        PlanFormat::Fcpxml => project::PlanFormat::Fcpxml,
+    };
+    let text = plan.export(format)?;
+    match &arguments.output {
+        Some(path) => shared::write_whole(path, text.as_bytes()),
+        None => {
+            terminal.result(&text);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What several commands do the same way.
+
+use crate::arguments::{ChangeArguments, RegionName};
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::terminal::Terminal;
+use project::{ChangeRequest, FaceRequest, RegionRequest, RenderRequest, Report};
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use units::Seconds;
+
+/// The largest text that is read whole: a script is never longer.
+const TEXT_LIMIT: u64 = 64 << 20;
+
+/// Reads a text file, or standard input for `-`.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let (name, read) = if path == Path::new("-") {
+        ("standard input".to_owned(), std::io::stdin().lock().take(TEXT_LIMIT + 1).read_to_end(&mut bytes))
+    } else {
+        let name = path.display().to_string();
+        let file = fs::File::open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Failure::input(format!("there is no file {name}")),
+            _ => Failure::input(format!("can't read {name}: {error}")),
+        })?;
+        (name, file.take(TEXT_LIMIT + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Failure::input(format!("can't read {name}: {error}")))?;
+    if bytes.len() as u64 > TEXT_LIMIT {
+        return Err(Failure::input(format!("{name} is larger than {} MiB; that is no script", TEXT_LIMIT >> 20)));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
+    String::from_utf8(bytes).map_err(|error| {
+        Failure::input(format!("{name} is not UTF-8 text (byte {})", error.utf8_error().valid_up_to()))
+            .with_hint("save it as UTF-8 in your editor")
+    })
+}
+
+/// Writes a whole file or none.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::fault(format!("can't write {}: {error}", path.display()));
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let partial = path.with_file_name(format!(".{name}.partial"));
+    let written = fs::File::create(&partial).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)
+    });
+    written.map_err(|error| {
+        // Nothing half-written stays; a failure to remove it changes nothing about the first one.
+        let _ = fs::remove_file(&partial);
+        failed(error)
+    })
+}
+
+/// Where a result goes when nobody says: `clip.edited.mp4` beside `clip.mov`.
+pub(crate) fn beside(clip: &Path, what: &str) -> PathBuf {
+    let stem = clip.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let kept = clip
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .map(str::to_lowercase)
+        .filter(|extension| ["mp4", "mov", "mkv", "webm", "m4v"].contains(&extension.as_str()))
+        .unwrap_or_else(|| "mp4".to_owned());
+    clip.with_file_name(format!("{stem}.{what}.{kept}"))
+}
+
+/// A path as it can be pasted into a shell.
+pub(crate) fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%".contains(letter);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// The change as a job wants it.
+pub(crate) fn change(arguments: ChangeArguments, settings: &Settings) -> Result<ChangeRequest, Failure> {
+    let nothing = arguments.script.is_none()
+        && arguments.remove.is_empty()
+        && arguments.replace.is_empty()
+        && !arguments.fillers;
+    if nothing {
+        return Err(Failure::usage("nothing to change")
+            .with_hint("say what: --script FILE, --remove \"um\", --remove 12.4-13.1, --replace \"Tuesday=Wednesday\" or --fillers"));
+    }
+    let script = arguments.script.as_deref().map(read_text).transpose()?;
+    Ok(ChangeRequest {
+        script,
+        transcript: arguments.transcript,
+        remove: arguments.remove,
+        replace: arguments.replace,
+        fillers: arguments.fillers,
+        exact: arguments.exact,
+        speech: arguments.speech,
+        voice: arguments.voice.or_else(|| settings.voice.clone()),
+        language: arguments.language.or_else(|| settings.language.clone()),
+        from: settings.from.map(Seconds),
+        to: settings.to.map(Seconds),
+    })
+}
+
+/// What every rendering job takes.
+pub(crate) fn render_request(clip: PathBuf, output: PathBuf, settings: &Settings) -> Result<RenderRequest, Failure> {
+    let model = match settings.model.as_deref() {
+        None | Some("tiny") => None,
+        Some(path) if Path::new(path).is_file() => Some(PathBuf::from(path)),
+        Some(name) => {
+            return Err(Failure::missing(format!("there is no model `{name}`"))
+                .with_hint("`reword models list` shows the known ones; a path of a safetensors file works too"));
+        }
+    };
+    Ok(RenderRequest {
+        clip,
+        output,
+        model,
+        steps: settings.steps,
+        seed: settings.seed,
+        audio_guidance: settings.audio_guidance,
+        region: match settings.region {
+            RegionName::Lip => RegionRequest::Lip,
+            RegionName::Face => RegionRequest::Face,
+            RegionName::Head => RegionRequest::Head,
+        },
+        face: settings.face.as_deref().map(face).transpose()?.unwrap_or_default(),
+        preview: settings.preview,
+        resume: settings.resume,
+    })
+}
+
+fn face(text: &str) -> Result<FaceRequest, Failure> {
+    let wrong = || {
+        Failure::usage(format!("--face {text} is not a face")).with_hint("give its number from the left, such as 2, or a point on it, such as 640,200")
+    };
+    if let Some((x, y)) = text.split_once(',') {
+        let number = |part: &str| part.trim().parse::<f32>().ok().filter(|value| value.is_finite());
+        return match (number(x), number(y)) {
+            (Some(x), Some(y)) => Ok(FaceRequest::At(x, y)),
+            _ => Err(wrong()),
+        };
+    }
+    match text.trim().parse::<usize>() {
+        Ok(number) if number >= 1 => Ok(FaceRequest::Number(number - 1)),
+        _ => Err(wrong()),
+    }
+}
+
+/// Says where the result is, and writes the report.
+pub(crate) fn finish(report: &Report, settings: &Settings, terminal: &Terminal) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(report).map_err(|error| Failure::fault(error.to_string()))?;
+    if let Some(path) = &settings.report {
+        write_whole(path, text.as_bytes())?;
+    }
+    if terminal.json() {
+        let line = serde_json::to_string(report).map_err(|error| Failure::fault(error.to_string()))?;
+        terminal.result(&line);
+    } else {
+        terminal.result(&report.output.path.display().to_string());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_go_beside_the_clip_in_a_container_that_can_be_written() {
+        assert_eq!(beside(Path::new("a b/clip.MOV"), "edited"), Path::new("a b/clip.edited.mov"));
+        assert_eq!(beside(Path::new("clip.mpg"), "synced"), Path::new("clip.synced.mp4"));
+        assert_eq!(beside(Path::new("clip"), "dubbed"), Path::new("clip.dubbed.mp4"));
+    }
+
+    #[test]
+    fn faces_are_numbers_from_one_or_points() {
+        assert_eq!(face("2").unwrap(), FaceRequest::Number(1));
+        assert_eq!(face("640, 200").unwrap(), FaceRequest::At(640.0, 200.0));
+        for wrong in ["0", "left", "1,", "nan,2", "-1"] {
+            assert!(face(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn paths_can_be_pasted() {
+        assert_eq!(quoted(Path::new("plain/clip.mp4")), "plain/clip.mp4");
+        assert_eq!(quoted(Path::new("it's mine.mp4")), r"'it'\''s mine.mp4'");
+    }
+}

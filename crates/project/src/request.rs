@@ -1,0 +1,91 @@
+//! What a job is asked to do, as plain data: the command line, the web editor and the queue all speak this.
+
+use std::path::PathBuf;
+use units::Seconds;
+
+/// Which face of the picture is worked on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum FaceRequest {
+    /// The one whose mouth moves with the sound.
+    #[default]
+    Speaking,
+    /// Counted from the left, from 0.
+    Number(usize),
+    /// The one at this point of the first frame, in pixels as displayed.
+    At(f32, f32),
+}
+
+/// The part of the picture that is made anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegionRequest {
+    /// The lower face.
+    #[default]
+    Lip,
+    /// The whole face.
+    Face,
+    /// The head with its hair.
+    Head,
+}
+
+impl RegionRequest {
+    /// The region's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lip => "lip",
+            Self::Face => "face",
+            Self::Head => "head",
+        }
+    }
+}
+
+/// What every rendering job takes.
+#[derive(Clone, Debug)]
+pub struct RenderRequest {
+    /// The video.
+    pub clip: PathBuf,
+    /// Where the result goes.
+    pub output: PathBuf,
+    /// The model: a path, or nothing for the embedded one.
+    pub model: Option<PathBuf>,
+    /// Denoising steps; nothing for the model's own.
+    pub steps: Option<u32>,
+    /// The seed of the noise.
+    pub seed: u64,
+    /// How strongly the lips follow the sound; nothing for the model's own.
+    pub audio_guidance: Option<f32>,
+    /// The part of the picture that is made anew.
+    pub region: RegionRequest,
+    /// Whose.
+    pub face: FaceRequest,
+    /// Half the steps, for a first look.
+    pub preview: bool,
+    /// Go on with a run that was stopped.
+    pub resume: bool,
+}
+
+/// What should change in what is said.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeRequest {
+    /// The text as it should be spoken.
+    pub script: Option<String>,
+    /// The words as they were spoken; nothing to look beside the clip.
+    pub transcript: Option<PathBuf>,
+    /// Words, or spans of seconds, to remove; as typed.
+    pub remove: Vec<String>,
+    /// `old=new`; as typed.
+    pub replace: Vec<String>,
+    /// Remove filler words and shorten long pauses.
+    pub fillers: bool,
+    /// Cut exactly where asked.
+    pub exact: bool,
+    /// A recording of the new words.
+    pub speech: Option<PathBuf>,
+    /// The voice that says new words, as `ENGINE[:VOICE]`.
+    pub voice: Option<String>,
+    /// The language of the words.
+    pub language: Option<String>,
+    /// Only change what lies in this part of the clip.
+    pub from: Option<Seconds>,
+    /// Only change what lies in this part of the clip.
+    pub to: Option<Seconds>,
+}

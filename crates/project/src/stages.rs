@@ -1,0 +1,23 @@
+//! The stages that pipelines are made of.
+
+pub(crate) mod change;
+pub(crate) mod composite;
+pub(crate) mod frames;
+pub(crate) mod heads;
+pub(crate) mod lips;
+pub(crate) mod listen;
+pub(crate) mod output;
+pub(crate) mod pictures;
+pub(crate) mod render;
+pub(crate) mod source;
+pub(crate) mod speak;
+pub(crate) mod track;
+pub(crate) mod words;
+
+use crate::ProjectError;
+use media::MediaError;
+
+/// A media failure as a job sees it: nearly always the file's.
+pub(crate) fn media_error(error: MediaError) -> ProjectError {
+    ProjectError::input(error.to_string())
+}

@@ -1,0 +1,84 @@
+//! The head that is worked on: where it is in the source frames that matter, and at every output frame.
+
+use super::pictures::{Pictures, Shown};
+use crate::ProjectError;
+use face::crop::Placement;
+use face::track::Chosen;
+use face::FaceFrame;
+use face::morph::Side;
+use media::Frame;
+use std::ops::Range;
+use units::FrameIndex;
+
+/// The followed head, over some runs of source frames.
+pub(crate) struct Heads {
+    runs: Vec<Chosen>,
+}
+
+impl Heads {
+    /// Puts runs together; they do not overlap.
+    pub(crate) fn new(runs: Vec<Chosen>) -> Self {
+        Self { runs }
+    }
+
+    /// Where the head crop lies in a source frame.
+    pub(crate) fn placement(&self, source: FrameIndex) -> Option<Placement> {
+        self.runs.iter().find_map(|run| run.placement(source)).copied()
+    }
+
+    /// The face in a source frame.
+    pub(crate) fn face(&self, source: FrameIndex) -> Option<&FaceFrame> {
+        self.runs.iter().find_map(|run| run.face(source))
+    }
+
+    /// Where the head crop lies in an output frame. Between two source frames it lies between theirs.
+    pub(crate) fn placement_at(&self, pictures: &Pictures, output: FrameIndex) -> Option<Placement> {
+        match pictures.at(output) {
+            Shown::Frame(index) => self.usable(index),
+            Shown::Between { a, b, weight } => {
+                let (from, to) = (self.usable(a)?, self.usable(b)?);
+                let mix = |from: f64, to: f64| from + (to - from) * f64::from(weight);
+                Some(Placement {
+                    a: mix(from.a, to.a),
+                    b: mix(from.b, to.b),
+                    x: mix(from.x, to.x),
+                    y: mix(from.y, to.y),
+                })
+            }
+        }
+    }
+
+    /// Source frames with a face whose lips can be fitted: present and not in profile.
+    fn usable(&self, source: FrameIndex) -> Option<Placement> {
+        if self.face(source)?.is_profile() {
+            return None;
+        }
+        self.placement(source)
+    }
+
+    /// Source frames of every run.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = Range<FrameIndex>> + '_ {
+        self.runs.iter().map(|run| run.frames.clone())
+    }
+
+    /// Replaces the dissolved head of a seam picture by a morphed one, where both frames have a head.
+    pub(crate) fn morph(
+        &self,
+        picture: &mut Frame,
+        (a, from): (FrameIndex, &Frame),
+        (b, to): (FrameIndex, &Frame),
+        weight: f32,
+    ) -> Result<(), ProjectError> {
+        let (Some(first), Some(second)) = (self.face(a), self.face(b)) else { return Ok(()) };
+        let (from, to) = (from.to_rgb8(), to.to_rgb8());
+        let patch = face::morph::morph(
+            Side { frame: &from, landmarks: &first.landmarks },
+            Side { frame: &to, landmarks: &second.landmarks },
+            weight,
+        );
+        let Some(patch) = patch else { return Ok(()) };
+        picture
+            .put_region_rgb(patch.x as i64, patch.y as i64, &patch.image, &patch.alpha)
+            .map_err(|error| ProjectError::fault("render", error))
+    }
+}

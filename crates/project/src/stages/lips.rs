@@ -1,0 +1,352 @@
+//! New mouths for output frames: what the model is asked, what it answers, kept in the job folder as it comes.
+//!
+//! `mouths` holds one record a made frame, in order; `mouths.state` says how many of them are finished and lets the
+//! model go on behind them. A killed run loses the block that it was in.
+
+use super::heads::Heads;
+use super::pictures::Pictures;
+use super::{frames::FrameStore, listen::MelFile, source::Source};
+use crate::{Job, Observer, ProjectError, RenderRequest, Stage};
+use diffusion::State;
+use media::image::RgbF32;
+use methods::edit_yourself::{CropSource, EditYourself, LipJob, LipObserver, LipRange, MadeCrop, Progress};
+use methods::{BoxError, MethodError};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use units::{FrameIndex, FrameRate};
+
+/// Pixels around the masked box that are made too, so that the border can fade.
+const MARGIN: usize = 0;
+
+/// Recorded frames on each side of a made range that lead the mouth in and out.
+const LEAD: u64 = 16;
+
+/// Where the made part lies in the crop, the same for every frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Shape {
+    x: usize,
+    y: usize,
+    width: usize,
+    height: usize,
+}
+
+impl Shape {
+    fn bytes(self) -> usize {
+        self.width * self.height * 3
+    }
+}
+
+/// Made mouths, by output frame.
+pub(crate) struct Mouths {
+    file: Option<File>,
+    shape: Shape,
+    ranges: Vec<Range<FrameIndex>>,
+}
+
+/// A made mouth: its picture and its place in the crop.
+pub(crate) struct Mouth {
+    pub(crate) x: usize,
+    pub(crate) y: usize,
+    pub(crate) image: RgbF32,
+}
+
+impl Mouths {
+    /// No mouths at all.
+    pub(crate) fn none() -> Self {
+        Self { file: None, shape: Shape { x: 0, y: 0, width: 0, height: 0 }, ranges: Vec::new() }
+    }
+
+    /// Output frames that have a made mouth, ascending.
+    pub(crate) fn ranges(&self) -> &[Range<FrameIndex>] {
+        &self.ranges
+    }
+
+    /// The mouth of an output frame, if it has one.
+    pub(crate) fn at(&mut self, output: FrameIndex) -> Result<Option<Mouth>, ProjectError> {
+        let mut record = 0;
+        for range in &self.ranges {
+            if range.contains(&output) {
+                record += output.since(range.start);
+                return self.read(record).map(Some);
+            }
+            record += range.end.since(range.start);
+        }
+        Ok(None)
+    }
+
+    fn read(&mut self, record: u64) -> Result<Mouth, ProjectError> {
+        let shape = self.shape;
+        let failed = |error: std::io::Error| ProjectError::fault("render", format!("a made mouth can't be read back: {error}"));
+        let Some(file) = &mut self.file else { return Err(ProjectError::fault("render", "made mouths are missing")) };
+        let mut bytes = vec![0; shape.bytes()];
+        file.seek(SeekFrom::Start(record * shape.bytes() as u64)).map_err(failed)?;
+        file.read_exact(&mut bytes).map_err(failed)?;
+        let data = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        let image = RgbF32::from_vec(shape.width, shape.height, data)
+            .ok_or_else(|| ProjectError::fault("render", "a made mouth has another size"))?;
+        Ok(Mouth { x: shape.x, y: shape.y, image })
+    }
+}
+
+/// Makes the mouths of the output frames `lips` wherever there is a head.
+#[expect(clippy::too_many_arguments, reason = "a stage sees the whole job")]
+pub(crate) fn make(
+    model: &EditYourself,
+    request: &RenderRequest,
+    source: &Source,
+    pictures: &Pictures,
+    heads: &Heads,
+    lips: &[Range<FrameIndex>],
+    mel: &MelFile,
+    job: &Job,
+    observer: &mut dyn Observer,
+) -> Result<Mouths, ProjectError> {
+    let ranges = lip_ranges(pictures, heads, lips);
+    if ranges.is_empty() {
+        return Ok(Mouths::none());
+    }
+    let made: Vec<Range<FrameIndex>> = ranges.iter().map(|range| range.frames.clone()).collect();
+    let lip_job = LipJob {
+        references: references(pictures, heads, &ranges),
+        ranges,
+        rate: output_rate(source),
+        seed: request.seed,
+        schedule: None,
+        audio_guidance: request.audio_guidance.map(f64::from),
+        margin: MARGIN,
+    };
+    let total = lip_job.frames();
+    observer.begin(Stage::Generate, total);
+    let mut sink = Sink::open(job, observer)?;
+    let resume = sink.state.clone();
+    let mut crops = Crops {
+        pictures,
+        heads,
+        store: FrameStore::new(&source.clip, source.video.frames),
+        size: model.config().crop,
+    };
+    if !job.has("mouths.done") {
+        let lip_job = match steps(model, request) {
+            Some(schedule) => LipJob { schedule: Some(schedule), ..lip_job },
+            None => lip_job,
+        };
+        let result = model.run(&lip_job, &mut crops, mel, &mut sink, resume.as_deref());
+        if sink.cancelled {
+            return Err(ProjectError::Cancelled);
+        }
+        result.map_err(method_error)?;
+        job.write("mouths.done", b"")?;
+    }
+    observer.end(Stage::Generate);
+    let shape: Shape = job
+        .read("mouths.shape")
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or_else(|| ProjectError::fault("generate", "no mouth was made"))?;
+    let path = job.path("mouths");
+    let file = File::open(&path).map_err(|source| ProjectError::Files { action: "open", path, source })?;
+    Ok(Mouths { file: Some(file), shape, ranges: made })
+}
+
+/// The model's schedule with another number of steps, where one is asked for.
+fn steps(model: &EditYourself, request: &RenderRequest) -> Option<diffusion::Schedule> {
+    let own = model.schedule().steps();
+    let wanted = request.steps.map_or(own, |steps| steps as usize);
+    let wanted = if request.preview { wanted.div_ceil(2) } else { wanted };
+    (wanted != own).then(|| model.schedule().with_steps(wanted))
+}
+
+/// Frames a second of the output, for the sound's place under each frame.
+fn output_rate(source: &Source) -> FrameRate {
+    source.video.rate
+}
+
+/// The parts of `lips` that have a head, with the recorded frames beside them that have one too.
+fn lip_ranges(pictures: &Pictures, heads: &Heads, lips: &[Range<FrameIndex>]) -> Vec<LipRange> {
+    let has_head = |index: u64| heads.placement_at(pictures, FrameIndex(index)).is_some();
+    let mut ranges: Vec<LipRange> = Vec::new();
+    for lip in lips {
+        let mut index = lip.start.0;
+        while index < lip.end.0 {
+            if !has_head(index) {
+                index += 1;
+                continue;
+            }
+            let end = (index..lip.end.0).find(|&at| !has_head(at)).unwrap_or(lip.end.0);
+            let lowest = index.saturating_sub(LEAD);
+            let highest = (end + LEAD).min(pictures.len());
+            let first = (lowest..index).rev().find(|&at| !has_head(at)).map_or(lowest, |at| at + 1);
+            let last = (end..highest).find(|&at| !has_head(at)).unwrap_or(highest);
+            ranges.push(LipRange {
+                frames: FrameIndex(index)..FrameIndex(end),
+                available: FrameIndex(first)..FrameIndex(last),
+            });
+            index = end;
+        }
+    }
+    // Frames that one range makes are no recorded lead of another.
+    let made: Vec<Range<FrameIndex>> = ranges.iter().map(|range| range.frames.clone()).collect();
+    for (position, range) in ranges.iter_mut().enumerate() {
+        if let Some(before) = position.checked_sub(1).and_then(|before| made.get(before)) {
+            range.available.start = range.available.start.max(before.end);
+        }
+        if let Some(after) = made.get(position + 1) {
+            range.available.end = range.available.end.min(after.start);
+        }
+    }
+    ranges
+}
+
+/// Output frames that show the speaker's own mouth: most open, most closed, and what lies between.
+fn references(pictures: &Pictures, heads: &Heads, ranges: &[LipRange]) -> Vec<FrameIndex> {
+    let mut seen: Vec<(f32, FrameIndex)> = Vec::new();
+    for range in ranges {
+        for index in range.available.start.0..range.available.end.0 {
+            let output = FrameIndex(index);
+            if let super::pictures::Shown::Frame(shown) = pictures.at(output)
+                && let Some(face) = heads.face(shown)
+                && !face.bridged
+                && !face.is_profile()
+            {
+                seen.push((face.mouth_opening(), output));
+            }
+        }
+    }
+    seen.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    // The extremes may be mistakes of the face mesh; a little inside of them is safer.
+    let places = [0.95, 0.05, 0.6, 0.3];
+    let mut chosen: Vec<FrameIndex> = Vec::new();
+    for place in places {
+        let at = (place * seen.len().saturating_sub(1) as f64).round() as usize;
+        if let Some(&(_, output)) = seen.get(at)
+            && !chosen.contains(&output)
+        {
+            chosen.push(output);
+        }
+    }
+    chosen
+}
+
+struct Crops<'a> {
+    pictures: &'a Pictures,
+    heads: &'a Heads,
+    store: FrameStore<'a>,
+    size: usize,
+}
+
+impl CropSource for Crops<'_> {
+    fn crop(&mut self, frame: FrameIndex) -> Result<Vec<f32>, BoxError> {
+        let picture = self.pictures.draw(frame, &mut self.store, self.heads)?;
+        let placement =
+            self.heads.placement_at(self.pictures, frame).ok_or_else(|| format!("{frame} has no head"))?;
+        let crop = placement.extract(&picture.to_rgb8(), self.size);
+        let pixels = self.size * self.size;
+        let mut planar = vec![0.0; pixels * 3];
+        for (channel, plane) in planar.chunks_exact_mut(pixels.max(1)).enumerate() {
+            for (value, pixel) in plane.iter_mut().zip(crop.data.chunks_exact(3)) {
+                *value = pixel.get(channel).copied().map_or(0.0, f32::from) / 255.0;
+            }
+        }
+        Ok(planar)
+    }
+}
+
+/// Keeps what the model hands over.
+struct Sink<'a> {
+    job: &'a Job,
+    observer: &'a mut dyn Observer,
+    file: File,
+    shape: Option<Shape>,
+    state: Option<Vec<u8>>,
+    cancelled: bool,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Kept {
+    bytes: u64,
+    frames: u64,
+}
+
+impl<'a> Sink<'a> {
+    fn open(job: &'a Job, observer: &'a mut dyn Observer) -> Result<Self, ProjectError> {
+        let path = job.path("mouths");
+        let failed = |action| {
+            let path = path.clone();
+            move |source| ProjectError::Files { action, path, source }
+        };
+        let state = job.read("mouths.state").and_then(|bytes| split(&bytes));
+        let shape = job.read("mouths.shape").and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(failed("create"))?;
+        // What lies behind the last finished block belongs to a block that was cut off.
+        let kept = state.as_ref().map_or(0, |(kept, _)| kept.bytes);
+        file.set_len(kept).map_err(failed("shorten"))?;
+        file.seek(SeekFrom::End(0)).map_err(failed("read"))?;
+        if let Some((kept, _)) = &state {
+            observer.advance(kept.frames);
+        }
+        Ok(Self { job, observer, file, shape, state: state.map(|(_, state)| state), cancelled: false })
+    }
+}
+
+/// A header line of JSON, then the model's own state.
+fn split(bytes: &[u8]) -> Option<(Kept, Vec<u8>)> {
+    let line = bytes.iter().position(|&byte| byte == b'\n')?;
+    let kept = serde_json::from_slice(bytes.get(..line)?).ok()?;
+    Some((kept, bytes.get(line + 1..)?.to_vec()))
+}
+
+impl LipObserver for Sink<'_> {
+    fn crop(&mut self, made: MadeCrop) -> Result<(), BoxError> {
+        let shape = Shape { x: made.x, y: made.y, width: made.width, height: made.height };
+        match self.shape {
+            None => {
+                self.job.write("mouths.shape", &serde_json::to_vec(&shape)?)?;
+                self.shape = Some(shape);
+            }
+            Some(known) if known != shape => return Err(format!("{} is made at another place", made.frame).into()),
+            Some(_) => {}
+        }
+        let pixels = shape.width * shape.height;
+        let mut bytes = vec![0_u8; shape.bytes()];
+        for (channel, plane) in made.pixels.chunks_exact(pixels.max(1)).take(3).enumerate() {
+            for (pixel, value) in bytes.chunks_exact_mut(3).zip(plane) {
+                if let Some(byte) = pixel.get_mut(channel) {
+                    *byte = (value * 255.0).round().clamp(0.0, 255.0) as u8;
+                }
+            }
+        }
+        self.file.write_all(&bytes)?;
+        self.observer.advance(1);
+        Ok(())
+    }
+
+    fn block(&mut self, progress: Progress, state: &State) -> Result<(), BoxError> {
+        self.file.sync_all()?;
+        let kept = Kept { bytes: self.file.stream_position()?, frames: progress.frames.0 };
+        let mut bytes = serde_json::to_vec(&kept)?;
+        bytes.push(b'\n');
+        bytes.extend(state.to_bytes()?);
+        self.job.write("mouths.state", &bytes)?;
+        if self.observer.cancelled() {
+            self.cancelled = true;
+            return Err("stopped".into());
+        }
+        Ok(())
+    }
+}
+
+/// A method's failure: the caller's own ones come back as they were.
+fn method_error(error: MethodError) -> ProjectError {
+    let (MethodError::Source { source, .. } | MethodError::Sink(source)) = error else {
+        return ProjectError::fault("generate", error);
+    };
+    match source.downcast::<ProjectError>() {
+        Ok(own) => *own,
+        Err(other) => ProjectError::fault("generate", other),
+    }
+}

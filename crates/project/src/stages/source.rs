@@ -1,0 +1,65 @@
+//! The clip that a job works on, opened and checked, with its clocks.
+
+use super::media_error;
+use crate::ProjectError;
+use edit::{FrameClock, SoundClock};
+use media::{AudioInfo, Clip, OpenOptions, VideoInfo};
+use std::path::Path;
+use units::Seconds;
+
+/// An open clip with picture and sound.
+pub(crate) struct Source {
+    /// The file.
+    pub(crate) clip: Clip,
+    /// Its pictures.
+    pub(crate) video: VideoInfo,
+    /// Its sound; a clip without can still be given some.
+    pub(crate) audio: Option<AudioInfo>,
+    /// When its frames are shown.
+    pub(crate) clock: FrameClock,
+}
+
+impl Source {
+    /// Opens a clip that has pictures.
+    pub(crate) fn open(path: &Path) -> Result<Self, ProjectError> {
+        let clip = Clip::open(path, &OpenOptions::default()).map_err(media_error)?;
+        let info = clip.info();
+        let Some(video) = info.video.clone() else {
+            return Err(ProjectError::input(format!("{} has no video, only sound", path.display()))
+                .with_hint("give a video; `--speech` is where sound goes"));
+        };
+        let audio = info.audio.clone();
+        let starts = video.times.starts().to_vec();
+        let clock = FrameClock::new(starts, video.times.end(), video.rate).map_err(|error| {
+            ProjectError::input(format!("the frame times of {} make no sense: {error}", path.display()))
+        })?;
+        Ok(Self { clip, video, audio, clock })
+    }
+
+    /// The sound, or a sentence about its absence.
+    pub(crate) fn sound(&self) -> Result<&AudioInfo, ProjectError> {
+        self.audio.as_ref().ok_or_else(|| {
+            ProjectError::input(format!("{} has no sound, so there is nothing to edit by", self.path().display()))
+                .with_hint("`reword sync` gives a silent clip a track: reword sync CLIP --speech FILE")
+        })
+    }
+
+    /// The sound on the frame clock's time axis.
+    pub(crate) fn sound_clock(&self) -> Option<SoundClock> {
+        self.audio.as_ref().map(|audio| SoundClock {
+            rate: audio.rate,
+            samples: audio.samples,
+            start: audio.start,
+        })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.clip.info().path
+    }
+
+    /// Its length: that of the longer of picture and sound.
+    pub(crate) fn duration(&self) -> Seconds {
+        self.clock.end()
+    }
+}
