@@ -74,6 +74,37 @@ impl Schedule {
         }
     }
 
+    /// The same grid with another number of steps; of given values, evenly picked ones.
+    #[must_use]
+    pub fn with_steps(&self, steps: usize) -> Self {
+        let steps = steps.max(1);
+        match self {
+            Self::Uniform { .. } => Self::Uniform { steps },
+            Self::LinearQuadratic { threshold, .. } => Self::LinearQuadratic {
+                steps,
+                threshold: *threshold,
+            },
+            Self::Shifted { shift, .. } => Self::Shifted {
+                steps,
+                shift: *shift,
+            },
+            Self::Sd3 {
+                positions,
+                terminal,
+                ..
+            } => Self::Sd3 {
+                steps,
+                positions: *positions,
+                terminal: *terminal,
+            },
+            Self::List(times) => Self::List(
+                (0..steps.min(times.len()))
+                    .filter_map(|i| times.get(i * times.len() / steps.min(times.len())).copied())
+                    .collect(),
+            ),
+        }
+    }
+
     /// How many steps.
     pub fn steps(&self) -> usize {
         match self {
