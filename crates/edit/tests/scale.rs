@@ -117,3 +117,34 @@ fn three_hours_with_500_edits() {
     assert_eq!(latents.runs.len(), timeline.lips.len());
     assert!(timeline.lips.len() > EDITS / 2);
 }
+
+#[test]
+fn long_texts_that_have_nothing_in_common_are_bounded_work() {
+    let words = (0..WORDS).map(|index| {
+        let start = Seconds(index as f64 * 0.36);
+        Word::new(
+            format!("old{}", index * 7919 % 6000),
+            start,
+            start + Seconds(0.3),
+        )
+    });
+    let transcript = Transcript::new(None, words.collect()).unwrap();
+    let other: Vec<String> = (0..WORDS)
+        .map(|index| format!("new{}", index * 7907 % 6000))
+        .collect();
+    let shuffled: Vec<String> = (0..WORDS)
+        .map(|index| format!("old{}", index * 104_729 % 6000))
+        .collect();
+    for (name, script) in [("other", other), ("shuffled", shuffled)] {
+        let script = Script::parse(&script.join(" ")).unwrap();
+        let start = Instant::now();
+        let difference = diff(&transcript, &script);
+        println!("{WORDS} words, {name}: diff {:.1?}", start.elapsed());
+        assert_eq!(
+            difference.verdict,
+            Verdict::Unrelated,
+            "{name}: {}",
+            difference.similarity
+        );
+    }
+}

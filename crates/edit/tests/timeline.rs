@@ -246,31 +246,40 @@ proptest! {
 
     #[test]
     fn sound_and_picture_agree_within_half_a_frame(case in case()) {
-        let Some((_, _, timeline)) = planned(&case) else { return Ok(()) };
+        let Some((list, _, timeline)) = planned(&case) else { return Ok(()) };
         let half = if case.clock.is_constant() { case.clock.nominal().0 } else { longest(&case.clock) } / 2.0;
         let hertz = f64::from(case.sound.rate.hertz());
-        // Recorded sound in the output: from, to, and what to add to get to source time.
-        let recorded: Vec<(f64, f64, f64)> = timeline
-            .sound_runs()
-            .filter_map(|(output, run)| match run {
-                SoundRun::Source { samples } => {
-                    let from = output.start.0 as f64 / hertz;
-                    let source = samples.start.0 as f64 / hertz + case.sound.start.0;
-                    Some((from, output.end.0 as f64 / hertz, source - from))
-                }
-                _ => None,
-            })
-            .collect();
+        let shown = timeline.source_frames();
+        let mut seam = vec![false; shown.len()];
         for (output, run) in timeline.picture_runs() {
-            let PictureRun::Source { source } = run else { continue };
-            for (out, frame) in (output.start.0..output.end.0).zip(source.start.0..) {
-                let shown = timeline.clock.start_of(FrameIndex(out)).0;
-                let offset = case.clock.start_of(FrameIndex(frame)).0 - shown;
-                // A frame at a cut may be shown up to half a frame before or after its sound;
-                // where the recording has no sound there is nothing to agree with.
-                let near: Vec<_> = recorded.iter().filter(|run| run.0 - half - 0.06 <= shown && shown <= run.1 + half + 0.06).collect();
-                let best = near.iter().map(|run| (run.2 - offset).abs()).fold(f64::INFINITY, f64::min);
-                prop_assert!(near.is_empty() || best <= half + 1.5 / hertz, "frame {}: off by {} of {}", out, best, half);
+            if !matches!(run, PictureRun::Source { .. }) {
+                seam[output.start.as_usize()..output.end.as_usize()].fill(true);
+            }
+        }
+        let kept: Vec<_> = list
+            .edits()
+            .iter()
+            .zip(&timeline.edits)
+            .filter(|(edit, _)| edit.kind == EditKind::Keep)
+            .map(|(edit, placed)| (edit.source.start.0 - placed.time.start.0, placed))
+            .collect();
+        // What is to be added to output time to get to source time is the same for the sound ...
+        for (output, run) in timeline.sound_runs() {
+            let SoundRun::Source { samples } = run else { continue };
+            let middle = (output.start.0 + output.end.0) as f64 / 2.0 / hertz;
+            let offset = (samples.start.0 as f64 - output.start.0 as f64) / hertz + case.sound.start.0;
+            let (wanted, _) = kept.iter().rev().find(|(_, placed)| placed.time.start.0 <= middle).unwrap();
+            prop_assert!((wanted - offset).abs() <= 1.5 / hertz, "sound at {} off by {}", middle, wanted - offset);
+        }
+        // ... and, within half a frame, for the pictures.
+        for (wanted, placed) in kept {
+            for frame in placed.frames.start.0..placed.frames.end.0 {
+                if seam[frame as usize] {
+                    continue;
+                }
+                let out = timeline.clock.start_of(FrameIndex(frame)).0;
+                let offset = case.clock.start_of(shown[frame as usize]).0 - out;
+                prop_assert!((wanted - offset).abs() <= half + 1e-6, "frame {} off by {} of {}", frame, wanted - offset, half);
             }
         }
     }
