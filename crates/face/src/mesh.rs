@@ -42,6 +42,11 @@ pub const LIPS_OUTER: [usize; 20] = [
     61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
 ];
 
+/// The inner edge of the lips, clockwise in the picture from the left corner.
+pub const LIPS_INNER: [usize; 20] = [
+    78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
+];
+
 /// How far the mouth is open: the distance between the lips' inner edges over the height of the
 /// face (points 13 and 14, 10 and 152); about 0 when closed. 0 where there are not enough points.
 pub fn mouth_opening(points: &[Point]) -> f32 {
@@ -134,7 +139,7 @@ mod tests {
 
     #[test]
     fn outlines_name_each_point_once() {
-        for outline in [&OVAL[..], &LIPS_OUTER[..]] {
+        for outline in [&OVAL[..], &LIPS_OUTER[..], &LIPS_INNER[..]] {
             let mut sorted = outline.to_vec();
             sorted.sort_unstable();
             sorted.dedup();

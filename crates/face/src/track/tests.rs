@@ -169,6 +169,9 @@ fn talker(person: usize, size: f32, opening: impl Fn(usize) -> f32) -> FaceTrack
     let faces = (0..100)
         .map(|i| {
             let mut landmarks = vec![[100.0 * person as f32, 0.0]; 468];
+            for (index, [u, v]) in crate::crop::TEMPLATE {
+                landmarks[index] = [size * u, size * v];
+            }
             landmarks[mesh::FOREHEAD] = [0.0, 0.0];
             landmarks[mesh::CHIN] = [0.0, size];
             landmarks[mesh::EYE_OUTER_LEFT] = [0.0, 0.0];
