@@ -101,10 +101,44 @@ pub struct TimelineInput<'a> {
     pub speech: &'a [Seconds],
     /// Stretches of the source that retiming leaves at their speed (words, when asked for).
     pub protect: &'a [Range<Seconds>],
+    /// The first frames of the source's shots after the first one, ascending. Beds and dissolves
+    /// stay inside a shot.
+    pub shots: &'a [FrameIndex],
     /// How different the pose is in two source frames, where known.
     pub pose: Option<PoseDistance<'a>>,
     /// Settings.
     pub config: &'a TimelineConfig,
+}
+
+impl<'a> TimelineInput<'a> {
+    /// What is always needed; nothing protected, one shot, poses not known.
+    pub fn new(
+        edits: &'a EditList,
+        clock: &'a FrameClock,
+        sound: Option<SoundClock>,
+        speech: &'a [Seconds],
+        config: &'a TimelineConfig,
+    ) -> Self {
+        Self {
+            edits,
+            clock,
+            sound,
+            speech,
+            protect: &[],
+            shots: &[],
+            pose: None,
+            config,
+        }
+    }
+
+    /// The shot that a source frame belongs to.
+    fn shot_of(&self, frame: FrameIndex) -> Range<FrameIndex> {
+        let next = self.shots.partition_point(|&first| first <= frame);
+        let start = next.checked_sub(1).and_then(|index| self.shots.get(index));
+        let end = self.shots.get(next).copied();
+        let total = FrameIndex(self.clock.frames());
+        start.copied().unwrap_or_default()..end.unwrap_or(total).min(total)
+    }
 }
 
 /// Output frames in a row that come from the same place.

@@ -59,6 +59,7 @@ fn with_plan(numerator: u32, denominator: u32, check: impl FnOnce(&Plan<'_>)) {
         sound: Some(sound),
         speech: &speech,
         protect: &[],
+        shots: &[],
         pose: None,
         config: &config,
     })

@@ -97,6 +97,7 @@ fn three_hours_with_500_edits() {
         sound: Some(sound),
         speech: &speech,
         protect: &[],
+        shots: &[],
         pose: None,
         config: &config,
     })

@@ -157,6 +157,7 @@ fn planned(case: &Case) -> Option<(EditList, Vec<Seconds>, Timeline)> {
         sound: Some(case.sound),
         speech: &speech,
         protect: &[],
+        shots: &[],
         pose: None,
         config: &config,
     };
@@ -372,7 +373,8 @@ proptest! {
             .collect();
         let sound = SoundClock { rate: SampleRate::new(44_100).unwrap(), samples: 0, start: Seconds::ZERO };
         let input = TimelineInput {
-            edits: &list, clock: &clock, sound: Some(sound), speech: &[lasts], protect: &protect, pose: None, config: &config,
+            edits: &list, clock: &clock, sound: Some(sound), speech: &[lasts], protect: &protect,
+ shots: &[], pose: None, config: &config,
         };
         let timeline = Timeline::plan(&input).unwrap();
         let frames = lasts.0 / clock.nominal().0;
@@ -496,6 +498,7 @@ fn a_removal_dissolves_through_the_removed_footage() {
         sound: None,
         speech: &[],
         protect: &[],
+        shots: &[],
         pose: None,
         config: &config,
     };
@@ -521,6 +524,62 @@ fn a_removal_dissolves_through_the_removed_footage() {
             .all(|pair| pair[0].weight < pair[1].weight && pair[0].a.next() == pair[1].a)
     );
     assert_eq!(timeline.lips, [left.end - 2..left.end + 10]);
+}
+
+#[test]
+fn beds_and_dissolves_stay_inside_their_shot() {
+    let clock = FrameClock::constant(FrameRate::new(25, 1).unwrap(), 250).unwrap();
+    let words = [("a", 1.0, 2.0), ("b", 3.0, 4.0), ("c", 5.0, 6.0)];
+    let words = words.map(|(text, start, end)| Word::new(text, Seconds(start), Seconds(end)));
+    let transcript = Transcript::new(None, words.to_vec()).unwrap();
+    let sound = SoundClock {
+        rate: SampleRate::new(48_000).unwrap(),
+        samples: 480_000,
+        start: Seconds::ZERO,
+    };
+    let config = TimelineConfig::default();
+    let plan = |wish, shots: &[FrameIndex]| {
+        let list = EditList::build(
+            &[Request::new("edit", wish)],
+            &transcript,
+            Seconds(10.0),
+            None,
+            &CutConfig::default(),
+        )
+        .unwrap();
+        let speech: Vec<Seconds> = list.insertions().map(|_| Seconds(3.0)).collect();
+        let input = TimelineInput::new(&list, &clock, Some(sound), &speech, &config);
+        Timeline::plan(&TimelineInput { shots, ..input }).unwrap()
+    };
+    // A shot begins at frame 80, in the removed footage: the cut stays a cut.
+    let removed = plan(Wish::Remove(1..2), &[FrameIndex(80)]);
+    assert!(
+        removed
+            .pictures
+            .iter()
+            .all(|run| matches!(run, PictureRun::Source { .. }))
+    );
+    assert!(removed.lips.is_empty());
+    let said = || Wish::Insert(1, NewSpeech::say("new"));
+    let bed = |timeline: &Timeline| {
+        let beds = timeline
+            .pictures
+            .iter()
+            .filter(|run| matches!(run, PictureRun::Bed { .. }));
+        beds.flat_map(all_shown).collect::<Vec<_>>()
+    };
+    // The insertion is at 2.15 s, frame 54.
+    let inside = bed(&plan(said(), &[FrameIndex(40), FrameIndex(70)]));
+    assert_eq!(inside.len(), 75);
+    assert!(
+        inside.iter().all(|frame| (40..70).contains(&frame.0)),
+        "{inside:?}"
+    );
+    let free = bed(&plan(said(), &[]));
+    assert!(free.iter().any(|frame| !(40..70).contains(&frame.0)));
+    // Between two shots it goes on from the first.
+    let between = bed(&plan(said(), &[FrameIndex(54)]));
+    assert!(between.iter().all(|frame| frame.0 < 54), "{between:?}");
 }
 
 #[test]
@@ -558,6 +617,7 @@ fn a_pause_in_the_script_is_made_or_cut() {
             sound: Some(sound),
             speech: &speech,
             protect: &[],
+            shots: &[],
             pose: None,
             config: &config,
         };

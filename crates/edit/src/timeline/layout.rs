@@ -263,12 +263,7 @@ impl Layout {
                 .and_then(Pictures::last);
             let after = tail.iter().find(shows).and_then(Pictures::first);
             let frames = head.iter().skip(group.start).map(Pictures::count).sum();
-            let wanted = Wanted {
-                before,
-                after,
-                frames,
-                allowed: allowed(before, after, clock, input.config.bed.reach),
-            };
+            let wanted = wanted(before, after, frames, input);
             let mut path = bed::path(&wanted, turn, &input.config.bed, input.pose).into_iter();
             for piece in self.pieces.iter_mut().take(group.end).skip(group.start) {
                 if let Pictures::Made { count, shown, .. } = piece {
@@ -341,21 +336,37 @@ fn at_end(time: Seconds, input: &TimelineInput<'_>) -> bool {
     time + ROUNDING >= input.edits.duration().min(input.clock.end())
 }
 
-/// Source frames within reach of an insertion.
-fn allowed(
+/// The bed for an insertion: footage within reach, of one shot. Where the shots before and after
+/// differ, it goes on from the one before, and the cut to the next shot stays a cut.
+fn wanted(
     before: Option<FrameIndex>,
     after: Option<FrameIndex>,
-    clock: &FrameClock,
-    reach: Seconds,
-) -> Range<FrameIndex> {
-    let all = FrameIndex::ZERO..FrameIndex(clock.frames());
+    frames: u64,
+    input: &TimelineInput<'_>,
+) -> Wanted {
+    let clock = input.clock;
     let (Some(low), Some(high)) = (before.or(after), after.or(before)) else {
-        return all;
+        let allowed = input.shot_of(FrameIndex::ZERO);
+        return Wanted {
+            before,
+            after,
+            frames,
+            allowed,
+        };
     };
+    let shot = input.shot_of(low);
+    let one_shot = shot.contains(&high);
+    let (after, high) = if one_shot { (after, high) } else { (None, low) };
     let (low, high) = (low.min(high), high.max(low));
-    let start = clock.at(clock.start_of(low) - reach);
-    let end = clock.at(clock.start_of(high) + reach).next();
-    start..end.min(all.end)
+    let reach = input.config.bed.reach;
+    let start = clock.at(clock.start_of(low) - reach).max(shot.start);
+    let end = clock.at(clock.start_of(high) + reach).next().min(shot.end);
+    Wanted {
+        before,
+        after,
+        frames,
+        allowed: start..end,
+    }
 }
 
 /// Runs of source frames that go on where the last one stopped are one run.

@@ -64,7 +64,11 @@ fn width_between(left: &Pictures, right: &Pictures, input: &TimelineInput<'_>) -
     if left.end == right.start {
         return 0;
     }
-    let total = input.clock.frames();
+    // Another shot is a cut already, and looks like one.
+    let shot = input.shot_of(left.end - 1);
+    if !shot.contains(&right.start) {
+        return 0;
+    }
     let removed = right.start.since(left.end).max(1);
     let length = |source: &Range<FrameIndex>| source.end.since(source.start);
     input
@@ -74,8 +78,8 @@ fn width_between(left: &Pictures, right: &Pictures, input: &TimelineInput<'_>) -
         // Half of a run at most: its other half may belong to the next seam.
         .min(length(left) / 2)
         .min(length(right) / 2)
-        .min(total.saturating_sub(left.end.0))
-        .min(right.start.0)
+        .min(left.end.since(shot.start))
+        .min(shot.end.since(right.start))
 }
 
 struct Builder {
