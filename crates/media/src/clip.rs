@@ -2,9 +2,11 @@
 
 mod audio;
 mod frames;
+mod packets;
 
 pub use audio::{AudioBlock, AudioReader};
 pub use frames::FrameReader;
+pub(crate) use packets::PacketReader;
 
 use crate::MediaError;
 use crate::decode::{FramesRequest, PacketsRequest, SoundRequest};

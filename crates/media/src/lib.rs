@@ -15,6 +15,7 @@ pub mod info;
 #[expect(unsafe_code, reason = "libav is a C library")]
 mod libav;
 mod probe;
+pub mod render;
 pub mod sandbox;
 pub mod sound;
 

@@ -5,16 +5,20 @@
 
 mod colour;
 mod decoder;
+mod encoder;
 mod file;
 mod input;
+mod muxer;
 mod packet;
 mod parameters;
 mod picture;
 mod resampler;
 
 pub(crate) use decoder::{Decoder, MAX_PIXELS, Received};
-pub(crate) use file::PositionedFile;
+pub(crate) use encoder::{AudioSetup, Encoder, SampleKind, VideoSetup, has_encoder};
+use file::PositionedFile;
 pub(crate) use input::{Input, StreamView};
+pub(crate) use muxer::{Muxer, OutputStream, WriteFailure};
 pub(crate) use packet::{Packet, PacketData};
 pub(crate) use parameters::{Kind, Parameters, SideData, codec_id};
 pub(crate) use picture::{
@@ -36,11 +40,6 @@ impl Code {
     pub(crate) const INVALID: Self = Self(ffi::AVERROR_INVALIDDATA);
     pub(crate) const NO_DECODER: Self = Self(ffi::AVERROR_DECODER_NOT_FOUND);
     pub(crate) const NO_ENCODER: Self = Self(ffi::AVERROR_ENCODER_NOT_FOUND);
-
-    /// True where the disk or the quota is full.
-    pub(crate) fn is_full(self) -> bool {
-        self.0 == ffi::AVERROR(libc::ENOSPC) || self.0 == ffi::AVERROR(libc::EDQUOT)
-    }
 }
 
 impl std::fmt::Display for Code {

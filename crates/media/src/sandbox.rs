@@ -1,8 +1,8 @@
 //! Decoding in a child process that can reach nothing but its input.
 
 use crate::MediaError;
-use crate::decode::{FramesRequest, SoundRequest};
-use crate::libav::Picture;
+use crate::decode::{FramesRequest, PacketsRequest, SoundRequest};
+use crate::libav::{PacketData, Picture};
 use crate::probe::Probe;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,9 @@ impl Child {
     pub(crate) fn frames(&self, _request: &FramesRequest) -> Result<ChildStream, MediaError> {
         unimplemented!()
     }
+    pub(crate) fn packets(&self, _request: &PacketsRequest) -> Result<ChildStream, MediaError> {
+        unimplemented!()
+    }
     pub(crate) fn sound(&self, _request: &SoundRequest) -> Result<ChildStream, MediaError> {
         unimplemented!()
     }
@@ -52,6 +55,9 @@ pub(crate) struct ChildStream;
 
 impl ChildStream {
     pub(crate) fn picture(&mut self) -> Result<Option<(Picture, bool)>, MediaError> {
+        unimplemented!()
+    }
+    pub(crate) fn packet(&mut self) -> Result<Option<PacketData>, MediaError> {
         unimplemented!()
     }
     pub(crate) fn sound(&mut self, _channels: usize) -> Result<Option<Vec<Vec<f32>>>, MediaError> {

@@ -186,7 +186,7 @@ impl Drop for Resampler {
 }
 
 /// libav's enumeration of a sample format number that libav itself gave.
-fn sample_format(raw: i32) -> Option<ffi::AVSampleFormat> {
+pub(super) fn sample_format(raw: i32) -> Option<ffi::AVSampleFormat> {
     use ffi::AVSampleFormat::{
         AV_SAMPLE_FMT_DBL, AV_SAMPLE_FMT_DBLP, AV_SAMPLE_FMT_FLT, AV_SAMPLE_FMT_S16,
         AV_SAMPLE_FMT_S16P, AV_SAMPLE_FMT_S32, AV_SAMPLE_FMT_S32P, AV_SAMPLE_FMT_S64,

@@ -42,11 +42,33 @@ pub(super) fn nominal(
     if let Some(rate) = found {
         return (rate, false);
     }
+    if let Some(rate) = even(base, ticks) {
+        return (rate, false);
+    }
     let first = ticks.first().copied().unwrap_or(0);
     let length = (end - first) as f64 * base.tick();
     let mean = ticks.len() as f64 / length.max(1e-9);
-    let exact = follows_mean(base, ticks, mean);
-    (fraction(mean), !exact)
+    (thousandths(mean), true)
+}
+
+/// The exact rate of frames that are all the same number of ticks apart.
+fn even(base: TimeBase, ticks: &[i64]) -> Option<FrameRate> {
+    let (first, second) = (*ticks.first()?, *ticks.get(1)?);
+    let step = second - first;
+    let same = ticks
+        .iter()
+        .zip(ticks.iter().skip(1))
+        .all(|(one, two)| two - one == step);
+    let long = u64::try_from(step).ok()? * u64::from(base.numerator);
+    let divisor = common_divisor(long, u64::from(base.denominator));
+    if !same || divisor == 0 {
+        return None;
+    }
+    FrameRate::new(
+        u32::try_from(u64::from(base.denominator) / divisor).ok()?,
+        u32::try_from(long / divisor).ok()?,
+    )
+    .ok()
 }
 
 /// True where every frame starts within a tick (or a millisecond and a half, for containers
@@ -59,10 +81,6 @@ fn follows(base: TimeBase, ticks: &[i64], end: i64, rate: FrameRate) -> bool {
         return (length - step).abs() <= tolerance(base);
     }
     on_grid(base, ticks, step)
-}
-
-fn follows_mean(base: TimeBase, ticks: &[i64], mean: f64) -> bool {
-    ticks.len() < 2 || on_grid(base, ticks, 1.0 / mean)
 }
 
 fn on_grid(base: TimeBase, ticks: &[i64], step: f64) -> bool {
@@ -80,16 +98,19 @@ fn tolerance(base: TimeBase) -> f64 {
 }
 
 /// A rate as thousandths.
-fn fraction(rate: f64) -> FrameRate {
-    let thousandths = (rate * 1000.0).round().clamp(1.0, 1e9) as u32;
-    let mut divisor = (thousandths, 1000_u32);
-    while divisor.1 != 0 {
-        divisor = (divisor.1, divisor.0 % divisor.1);
+fn thousandths(rate: f64) -> FrameRate {
+    let rounded = (rate * 1000.0).round().clamp(1.0, 1e9) as u64;
+    let divisor = common_divisor(rounded, 1000);
+    let rate = FrameRate::new((rounded / divisor) as u32, (1000 / divisor) as u32);
+    rate.unwrap_or_else(|_| unreachable!("both parts are at least one"))
+}
+
+fn common_divisor(one: u64, two: u64) -> u64 {
+    let mut pair = (one, two);
+    while pair.1 != 0 {
+        pair = (pair.1, pair.0 % pair.1);
     }
-    let divisor = divisor.0.max(1);
-    FrameRate::new(thousandths / divisor, 1000 / divisor)
-        .or_else(|_| FrameRate::new(25, 1))
-        .unwrap_or_else(|_| unreachable!("25/1 is a rate"))
+    pair.0.max(1)
 }
 
 #[cfg(test)]
@@ -129,7 +150,7 @@ mod tests {
         let ticks: Vec<i64> = (0..50).map(|n| n * 7000).collect();
         let (rate, variable) = nominal(base, &ticks, 350_000, &[]);
         assert!(!variable);
-        assert!((rate.per_second() - 90_000.0 / 7000.0).abs() < 1e-3);
+        assert_eq!((rate.numerator(), rate.denominator()), (90, 7));
     }
 
     #[test]

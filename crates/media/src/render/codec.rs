@@ -1,0 +1,441 @@
+//! Containers and codecs: what a source becomes in an output.
+
+use super::h264;
+use super::hevc;
+use super::{NewClip, RenderError, adapt};
+use crate::MediaError;
+use crate::clip::Clip;
+use crate::info::{Chroma, ColourRange, ColourTags, HdrMetadata, PixelFormat};
+use crate::libav::{Code, Encoder, Parameters, SideData, VideoSetup, has_encoder};
+use std::path::Path;
+use units::FrameRate;
+
+/// The containers that are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Container {
+    Mp4,
+    Mov,
+    Mkv,
+    Webm,
+}
+
+impl Container {
+    /// By the file name's extension.
+    pub(super) fn of(path: &Path) -> Result<Self, RenderError> {
+        let extension = path
+            .extension()
+            .map(|extension| extension.to_string_lossy().to_lowercase());
+        match extension.as_deref() {
+            Some("mp4" | "m4v") => Ok(Self::Mp4),
+            Some("mov" | "qt") => Ok(Self::Mov),
+            Some("mkv") => Ok(Self::Mkv),
+            Some("webm") => Ok(Self::Webm),
+            _ => Err(RenderError::Container {
+                path: path.to_path_buf(),
+            }),
+        }
+    }
+
+    /// libav's name of the muxer.
+    pub(super) fn muxer(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Mov => "mov",
+            Self::Mkv => "matroska",
+            Self::Webm => "webm",
+        }
+    }
+
+    /// The codec that pictures of a codec are written in.
+    fn video_codec(self, source: &str) -> &'static str {
+        match (self, source) {
+            (Self::Webm, _) | (Self::Mp4 | Self::Mkv, "vp9") => "vp9",
+            (_, "hevc") => "hevc",
+            (Self::Mov | Self::Mkv, "prores") => "prores",
+            _ => "h264",
+        }
+    }
+}
+
+/// Threads of the encoders: fixed, since some of them make other bytes with other numbers.
+const THREADS: i32 = 4;
+
+/// How the output's pictures are encoded.
+#[derive(Clone, Debug)]
+pub(super) struct Picture {
+    pub(super) codec: &'static str,
+    pub(super) setup: VideoSetup,
+    /// The format that frames come in.
+    pub(super) delivered: PixelFormat,
+    pub(super) rate: FrameRate,
+    side_data: Vec<SideData>,
+    tag: u32,
+    pub(super) notes: Vec<String>,
+}
+
+/// How the source's packets and the encoder's go into one stream.
+#[derive(Clone, Debug)]
+pub(super) struct Copying {
+    parameters: Parameters,
+    way: Way,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    H264 {
+        length_size: usize,
+    },
+    Hevc {
+        length_size: usize,
+        lead: Vec<Vec<u8>>,
+    },
+    Plain,
+}
+
+impl Picture {
+    /// For a clip's own pictures.
+    pub(super) fn of_clip(clip: &Clip, container: Container) -> Result<Self, RenderError> {
+        let video = clip.video()?;
+        let source = &clip.index()?.parameters;
+        let codec = container.video_codec(&video.codec);
+        let mut notes = Vec::new();
+        if codec != video.codec {
+            notes.push(format!(
+                "The source's {} is written as {codec}, which this container can hold.",
+                video.codec
+            ));
+        }
+        let mut picture = Self::new(
+            codec,
+            container,
+            (video.coded_width as usize, video.coded_height as usize),
+            video.format,
+            video.colour,
+            video.rate,
+            (codec == video.codec).then_some(source),
+            &video.hdr,
+            notes,
+        )?;
+        picture.setup.aspect = (video.pixel_aspect.0 as i32, video.pixel_aspect.1 as i32);
+        picture.setup.chroma_location = source.chroma_location;
+        picture.side_data.clone_from(&source.side_data);
+        if codec == video.codec && clip.info().container.starts_with("mov") {
+            // hvc1 or hev1, apch or apcn, as it was.
+            if matches!(container, Container::Mp4 | Container::Mov) && source.tag != 0 {
+                picture.tag = source.tag;
+            }
+        }
+        Ok(picture)
+    }
+
+    /// For pictures without a source: H.264, VP9 in webm.
+    pub(super) fn of_new(new: &NewClip, container: Container) -> Result<Self, RenderError> {
+        Self::new(
+            container.video_codec("h264"),
+            container,
+            (new.width, new.height),
+            new.format,
+            new.colour,
+            new.rate,
+            None,
+            &HdrMetadata::default(),
+            Vec::new(),
+        )
+    }
+
+    fn new(
+        codec: &'static str,
+        container: Container,
+        size: (usize, usize),
+        delivered: PixelFormat,
+        colour: ColourTags,
+        rate: FrameRate,
+        source: Option<&Parameters>,
+        hdr: &HdrMetadata,
+        mut notes: Vec<String>,
+    ) -> Result<Self, RenderError> {
+        let encoder = match codec {
+            "hevc" => "libx265",
+            "vp9" => "libvpx-vp9",
+            "prores" => "prores_ks",
+            _ => "libx264",
+        };
+        if !has_encoder(encoder) {
+            return Err(RenderError::NoEncoder {
+                codec: encoder.to_owned(),
+            });
+        }
+        let (format, why) = adapt::encodable(encoder, delivered, size);
+        notes.extend(why.map(|why| {
+            let mut sentence = why;
+            if let Some(first) = sentence.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            sentence + "."
+        }));
+        let options = match codec {
+            "hevc" => x265(colour, hdr),
+            "vp9" => vp9(),
+            "prores" => prores(source, format),
+            _ => x264(source, format),
+        };
+        // An MP4 that says hvc1 is the one that every player of H.265 takes.
+        let tag = if codec == "hevc" && matches!(container, Container::Mp4 | Container::Mov) {
+            u32::from_le_bytes(*b"hvc1")
+        } else {
+            0
+        };
+        Ok(Self {
+            codec,
+            setup: VideoSetup {
+                encoder,
+                width: size.0,
+                height: size.1,
+                format,
+                aspect: (1, 1),
+                colour,
+                chroma_location: 0,
+                base: crate::info::TimeBase {
+                    numerator: 1,
+                    denominator: 1000,
+                },
+                rate: (rate.numerator(), rate.denominator()),
+                options,
+                global_header: true,
+                threads: THREADS,
+            },
+            delivered,
+            rate,
+            side_data: Vec::new(),
+            tag,
+            notes,
+        })
+    }
+
+    /// A fresh encoder.
+    pub(super) fn encoder(&self) -> Result<Encoder, RenderError> {
+        Encoder::video(&self.setup).map_err(|code| self.failed(code))
+    }
+
+    pub(super) fn failed(&self, code: Code) -> RenderError {
+        RenderError::Encoder {
+            codec: self.setup.encoder.to_owned(),
+            reason: code.to_string(),
+        }
+    }
+
+    /// The stream's parameters where all pictures are encoded.
+    pub(super) fn parameters(&self, encoder: &Encoder) -> Result<Parameters, RenderError> {
+        let mut parameters = encoder.parameters().map_err(|code| self.failed(code))?;
+        parameters.side_data.clone_from(&self.side_data);
+        if self.tag != 0 {
+            parameters.tag = self.tag;
+        }
+        Ok(parameters)
+    }
+
+    /// How packets of the source can be mixed with encoded ones, or why they can't. Where they
+    /// can, the encoder is set up for it.
+    pub(super) fn copying(&mut self, clip: &Clip) -> Result<Copying, String> {
+        let wrong = |error: MediaError| error.to_string();
+        let video = clip.video().map_err(wrong)?;
+        let index = clip.index().map_err(wrong)?;
+        let source = &index.parameters;
+        if self.codec != video.codec {
+            return Err(format!("{} is not written", video.codec));
+        }
+        if !index.timed {
+            return Err("the source's packets have no times".to_owned());
+        }
+        if self.setup.format != video.format {
+            return Err(format!("{} is not written", video.format));
+        }
+        let mut setup = self.setup.clone();
+        let (way, extradata) = match self.codec {
+            "h264" => {
+                let record = h264::Record::parse(&source.extradata)
+                    .ok_or("the source keeps its H.264 parameter sets in the stream")?;
+                let id = record
+                    .free_id()
+                    .ok_or("the source uses all H.264 parameter set numbers")?;
+                if let Some((_, value)) = setup
+                    .options
+                    .iter_mut()
+                    .find(|(key, _)| *key == "x264-params")
+                {
+                    *value += &format!(":sps-id={id}");
+                }
+                let header = header(&setup)?;
+                let extradata = record
+                    .with(&header)
+                    .ok_or("the encoder's H.264 parameter sets do not go with the source's")?;
+                let profile = nal_profile(&header);
+                if profile != Some(record.profile()) {
+                    return Err("the source's H.264 profile can't be encoded".to_owned());
+                }
+                let length_size = record.length_size();
+                (Way::H264 { length_size }, extradata)
+            }
+            "hevc" => {
+                let record = hevc::Record::parse(&source.extradata)
+                    .ok_or("the source keeps its H.265 parameter sets in the stream")?;
+                let header = header(&setup)?;
+                let extradata = record
+                    .with(&header)
+                    .ok_or("the encoder's H.265 parameter sets do not go with the source's")?;
+                let way = Way::Hevc {
+                    length_size: record.length_size(),
+                    lead: hevc::hdr_units(&header),
+                };
+                (way, extradata)
+            }
+            // Self-contained key frames: nothing needs to agree but size and format.
+            "vp9" | "prores" => (Way::Plain, source.extradata.clone()),
+            other => return Err(format!("{other} can't be cut")),
+        };
+        self.setup = setup;
+        let mut parameters = source.clone();
+        parameters.extradata = extradata;
+        parameters.tag = self.tag;
+        Ok(Copying { parameters, way })
+    }
+}
+
+impl Copying {
+    /// The stream's parameters.
+    pub(super) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// An encoded packet as it goes into the stream.
+    pub(super) fn encoded(&self, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        match &self.way {
+            Way::H264 { length_size } => Some(h264::with_lengths(&bytes, *length_size)),
+            Way::Hevc { length_size, lead } => hevc::with_lengths(&bytes, *length_size, lead),
+            Way::Plain => Some(bytes),
+        }
+    }
+
+    /// The first packet of a copied run as it goes into the stream.
+    pub(super) fn first_copied(&self, bytes: Vec<u8>) -> Vec<u8> {
+        match &self.way {
+            Way::Hevc { length_size, .. } => hevc::broken_link(&bytes, *length_size),
+            _ => bytes,
+        }
+    }
+}
+
+/// The parameter sets that an encoder with this setup uses.
+fn header(setup: &VideoSetup) -> Result<Vec<u8>, String> {
+    let encoder = Encoder::video(setup).map_err(|code| format!("the encoder refuses: {code}"))?;
+    encoder
+        .parameters()
+        .map(|parameters| parameters.extradata)
+        .map_err(|code| format!("the encoder refuses: {code}"))
+}
+
+fn nal_profile(header: &[u8]) -> Option<u8> {
+    crate::probe::nal_units(header, None)
+        .find(|unit| unit.first().is_some_and(|byte| byte & 0x1F == 7))
+        .and_then(|unit| unit.get(1).copied())
+}
+
+/// Settings that keep encoded pictures above 45 dB: a low rate factor, a cap on the quantiser,
+/// and no psychovisual trades.
+fn x264(source: Option<&Parameters>, format: PixelFormat) -> Vec<(&'static str, String)> {
+    let profile = match (format.chroma, format.bits) {
+        (Chroma::C444, _) => "high444",
+        (Chroma::C422, _) => "high422",
+        (_, 10..) => "high10",
+        _ => match source.map(|source| source.profile & 0xFF) {
+            Some(66) => "baseline",
+            Some(77) => "main",
+            _ => "high",
+        },
+    };
+    vec![
+        ("preset", "veryfast".to_owned()),
+        ("profile", profile.to_owned()),
+        ("crf", "12".to_owned()),
+        (
+            "x264-params",
+            "bframes=0:aq-strength=0.4:psy=0:mbtree=0:qpmax=18:rc-lookahead=0:open-gop=0:keyint=120:stitchable=1"
+                .to_owned(),
+        ),
+    ]
+}
+
+fn x265(colour: ColourTags, hdr: &HdrMetadata) -> Vec<(&'static str, String)> {
+    let mut parameters = "log-level=none:info=0:repeat-headers=0:hrd=0:bframes=0:open-gop=0:\
+        keyint=120:qpmax=18:aq-mode=1:aq-strength=0.4:psy-rd=0:psy-rdoq=0:frame-threads=1:\
+        rc-lookahead=5"
+        .to_owned();
+    if colour.range == ColourRange::Full {
+        parameters += ":range=full";
+    }
+    if let Some(display) = hdr.mastering {
+        let point =
+            |(x, y): (f64, f64)| format!("({},{})", fifty_thousandths(x), fifty_thousandths(y));
+        let [red, green, blue] = display.primaries;
+        let luminance = |value: f64| (value * 10_000.0).round() as u64;
+        parameters += &format!(
+            ":master-display=G{}B{}R{}WP{}L({},{})",
+            point(green),
+            point(blue),
+            point(red),
+            point(display.white),
+            luminance(display.luminance.1),
+            luminance(display.luminance.0),
+        );
+    }
+    if let Some(light) = hdr.light {
+        parameters += &format!(":max-cll={},{}", light.max_content, light.max_frame_average);
+    }
+    if hdr.mastering.is_some() || hdr.light.is_some() {
+        parameters += ":hdr10=1";
+    }
+    vec![
+        ("preset", "ultrafast".to_owned()),
+        ("crf", "11".to_owned()),
+        ("x265-params", parameters),
+    ]
+}
+
+fn fifty_thousandths(value: f64) -> u64 {
+    (value * 50_000.0).round() as u64
+}
+
+fn vp9() -> Vec<(&'static str, String)> {
+    [
+        ("deadline", "good"),
+        ("cpu-used", "5"),
+        ("crf", "6"),
+        ("b", "0"),
+        ("qmin", "0"),
+        ("qmax", "14"),
+        ("auto-alt-ref", "0"),
+        ("lag-in-frames", "0"),
+        ("g", "120"),
+    ]
+    .map(|(key, value)| (key, value.to_owned()))
+    .to_vec()
+}
+
+fn prores(source: Option<&Parameters>, format: PixelFormat) -> Vec<(&'static str, String)> {
+    // Proxy, LT, standard, HQ; 4444 and XQ for full colour.
+    let known = source
+        .map(|source| source.profile)
+        .filter(|profile| (0..=5).contains(profile));
+    let profile = match (known, format.chroma) {
+        (Some(profile), Chroma::C444) => profile.max(4),
+        (None, Chroma::C444) => 4,
+        // Below HQ a second generation would show.
+        (Some(profile), _) => profile.min(3),
+        (None, _) => 3,
+    };
+    vec![
+        ("profile", profile.to_string()),
+        ("vendor", "apl0".to_owned()),
+        ("bits_per_mb", "8000".to_owned()),
+    ]
+}
