@@ -22,7 +22,7 @@ pub(crate) fn square(frame: &Rgb8, from_unit: &Affine, side: usize, over: usize)
             for (column, pixel) in target.as_chunks_mut::<3>().0.iter_mut().enumerate() {
                 for tap in 0..over {
                     let i = (column * over + tap) as f32;
-                    let sample = bilinear(frame, a.mul_add(i, x0), d.mul_add(i, y0));
+                    let sample = bilinear(frame, a * i + x0, d * i + y0);
                     for (value, part) in pixel.iter_mut().zip(sample) {
                         *value += part;
                     }
@@ -42,40 +42,41 @@ pub(crate) fn square(frame: &Rgb8, from_unit: &Affine, side: usize, over: usize)
 /// The same for a picture of `ratio` frame pixels a pixel, averaged over their area where it shrinks:
 /// for the networks, where speed counts more than the last level of grey.
 pub(crate) fn shrunk(frame: &Rgb8, from_unit: &Affine, side: usize, ratio: f32) -> Vec<f32> {
-    if ratio < 2.5 || frame.data.len() < frame.width * frame.height * 3 {
-        // A bilinear sample reaches one pixel to each side.
-        let over = ((ratio / 1.5).ceil() as usize).max(1);
-        return square(frame, from_unit, side, over);
+    if ratio < 1.75 || frame.data.len() < frame.width * frame.height * 3 {
+        return square(frame, from_unit, side, 1);
     }
-    // From here on single pixels do: there are many to average.
-    let over = (ratio.round() as usize).min(12);
+    // From here on single pixels do; nine of them are enough for a picture that is only looked at.
+    let over = (ratio.ceil() as usize).min(3);
     let step = 1.0 / (side * over) as f32;
     let map = to_pixel_centres(&from_unit.compose(&Affine::scale(step, step)));
-    let [a, _, _, d, _, _] = map.0;
-    let (right, bottom) = (frame.width as i32 - 1, frame.height as i32 - 1);
     let mut out = vec![0.0; side * side * 3];
-    if right < 0 || bottom < 0 {
+    if frame.width == 0 || frame.height == 0 {
         return out;
     }
-    let mut sums = vec![[0_u32; 3]; side];
+    let (right, bottom) = (frame.width as i64 - 1, frame.height as i64 - 1);
+    // Fixed point with 20 fractional bits: converting each position from float costs more than reading it.
+    let fixed = |value: f32| (f64::from(value) * f64::from(1 << 20)) as i64;
+    let [across, _, _, down, _, _] = map.0.map(fixed);
     let weight = 1.0 / (over * over) as f32;
+    let mut sums = vec![[0_u32; 3]; side];
     for (row, target) in out.chunks_exact_mut(side * 3).enumerate() {
         sums.fill([0; 3]);
         for line in 0..over {
-            let (x0, y0) = map.apply(0.0, (row * over + line) as f32);
-            // Half a pixel more, so that truncation rounds.
-            let (x0, y0) = (x0 + 0.5, y0 + 0.5);
-            for (column, sum) in sums.iter_mut().enumerate() {
-                for tap in 0..over {
-                    let i = (column * over + tap) as f32;
-                    let x = ((a * i + x0) as i32).clamp(0, right) as usize;
-                    let y = ((d * i + y0) as i32).clamp(0, bottom) as usize;
-                    let start = (y * frame.width + x) * 3;
+            // Half a pixel more, so that the shift rounds.
+            let (x, y) = map.apply(0.0, (row * over + line) as f32);
+            let (mut x, mut y) = (fixed(x + 0.5), fixed(y + 0.5));
+            for sum in &mut sums {
+                for _ in 0..over {
+                    let column = (x >> 20).clamp(0, right) as usize;
+                    let line = (y >> 20).clamp(0, bottom) as usize;
+                    let start = (line * frame.width + column) * 3;
                     if let Some(&[red, green, blue]) = frame.data.get(start..start + 3) {
                         sum[0] += u32::from(red);
                         sum[1] += u32::from(green);
                         sum[2] += u32::from(blue);
                     }
+                    x += across;
+                    y += down;
                 }
             }
         }
@@ -93,28 +94,32 @@ pub(crate) fn bilinear(frame: &Rgb8, x: f32, y: f32) -> [f32; 3] {
     let y = y.clamp(0.0, (frame.height - 1) as f32);
     let (left, top) = (x as usize, y as usize);
     let (u, v) = (x - left as f32, y - top as f32);
-    let right = usize::from(left + 1 < frame.width) * 3;
-    let below = usize::from(top + 1 < frame.height) * frame.width * 3;
-    let start = (top * frame.width + left) * 3;
-    let at = |offset: usize| -> [f32; 3] {
-        match frame.data.get(start + offset..start + offset + 3) {
-            Some(&[r, g, b]) => [f32::from(r), f32::from(g), f32::from(b)],
-            _ => [0.0; 3],
-        }
-    };
-    let (p, q, r, s) = (at(0), at(right), at(below), at(right + below));
+    let upper = pair(frame, left, top);
+    let lower = pair(frame, left, (top + 1).min(frame.height - 1));
     std::array::from_fn(|i| {
-        let upper = (q[i] - p[i]).mul_add(u, p[i]);
-        let lower = (s[i] - r[i]).mul_add(u, r[i]);
-        (lower - upper).mul_add(v, upper)
+        let [p, q, r, s] = [upper[i], upper[i + 3], lower[i], lower[i + 3]].map(f32::from);
+        let (above, below) = (p + (q - p) * u, r + (s - r) * u);
+        above + (below - above) * v
     })
+}
+
+/// A pixel and its neighbour on the right (itself at the border).
+#[inline]
+fn pair(frame: &Rgb8, x: usize, y: usize) -> [u8; 6] {
+    let start = (y * frame.width + x) * 3;
+    let from = frame.data.get(start..).unwrap_or_default();
+    match (from.first_chunk::<6>(), from.first_chunk::<3>()) {
+        (Some(both), _) if x + 1 < frame.width => *both,
+        (_, Some(&[r, g, b])) => [r, g, b, r, g, b],
+        _ => [0; 6],
+    }
 }
 
 /// The whole frame, shrunk to fit into a square of `side` pixels and centred; RGB 0..=255, `fill`
 /// around it. Also the map from the unit square to frame positions.
 ///
-/// Every frame pixel counts once, in the picture's pixel that holds its centre; frames smaller
-/// than the square are sampled bilinearly.
+/// A frame pixel counts in the picture's pixel that holds its centre; of very large frames every
+/// second, third, … row and column counts. Frames smaller than the square are sampled bilinearly.
 pub(crate) fn letterbox(frame: &Rgb8, side: usize, fill: f32) -> (Vec<f32>, Affine) {
     let longest = frame.width.max(frame.height).max(1);
     let scale = longest as f32;
@@ -148,34 +153,35 @@ pub(crate) fn letterbox(frame: &Rgb8, side: usize, fill: f32) -> (Vec<f32>, Affi
         }
         return (out, from_unit);
     }
-    let columns: Vec<usize> = (0..frame.width).map(|x| target(x, frame.width)).collect();
-    let mut counts = vec![0_u32; side];
-    for &column in &columns {
-        counts[column] += 1;
-    }
-    let mut sums = vec![0_u32; side * 3];
-    let mut lines = 0_u32;
-    for (y, row) in frame.data.chunks_exact(frame.width * 3).enumerate() {
-        for (pixel, &column) in row.as_chunks::<3>().0.iter().zip(&columns) {
-            let sum = &mut sums[3 * column..3 * column + 3];
-            sum[0] += u32::from(pixel[0]);
-            sum[1] += u32::from(pixel[1]);
-            sum[2] += u32::from(pixel[2]);
+    let step = longest / (4 * side) + 1;
+    let columns: Vec<(usize, usize)> = (0..frame.width)
+        .step_by(step)
+        .map(|x| (x, target(x, frame.width)))
+        .collect();
+    let mut sums = vec![[0_u32; 4]; side];
+    let rows: Vec<usize> = (0..frame.height).step_by(step).collect();
+    for (i, &y) in rows.iter().enumerate() {
+        let row = frame.data.get(y * frame.width * 3..).unwrap_or_default();
+        let pixels = row.as_chunks::<3>().0;
+        for &(x, column) in &columns {
+            if let (Some(&[r, g, b]), Some(sum)) = (pixels.get(x), sums.get_mut(column)) {
+                sum[0] += u32::from(r);
+                sum[1] += u32::from(g);
+                sum[2] += u32::from(b);
+                sum[3] += 1;
+            }
         }
-        lines += 1;
         let at = target(y, frame.height);
-        if y + 1 == frame.height || target(y + 1, frame.height) != at {
-            let line = &mut out[at * side * 3..(at + 1) * side * 3];
-            for (i, pixel) in line.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                if counts[i] > 0 {
-                    let weight = 1.0 / (counts[i] * lines) as f32;
-                    for (value, sum) in pixel.iter_mut().zip(&sums[3 * i..]) {
-                        *value = *sum as f32 * weight;
-                    }
+        let last = rows
+            .get(i + 1)
+            .is_none_or(|&next| target(next, frame.height) != at);
+        if last && let Some(line) = out.get_mut(at * side * 3..(at + 1) * side * 3) {
+            for (pixel, [r, g, b, count]) in line.as_chunks_mut::<3>().0.iter_mut().zip(&mut sums) {
+                if *count > 0 {
+                    *pixel = [*r, *g, *b].map(|sum| sum as f32 / *count as f32);
                 }
             }
-            sums.fill(0);
-            lines = 0;
+            sums.fill([0; 4]);
         }
     }
     (out, from_unit)

@@ -65,8 +65,8 @@ pub struct FaceFrame {
 }
 
 impl FaceFrame {
-    /// Beyond this yaw (radians) the far half of the mouth is hidden: lips can't be fitted.
-    pub const PROFILE: f32 = 0.95;
+    /// Beyond this yaw (radians, 60 degrees) the far half of the mouth is hidden: lips can't be fitted.
+    pub const PROFILE: f32 = 1.05;
 
     /// How far the mouth is open, see [`mesh::mouth_opening`].
     pub fn mouth_opening(&self) -> f32 {

@@ -1,4 +1,9 @@
 //! Real clips: the folder `shared` beside the repository, where it is there, decoded by `ffmpeg`.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a file of tests: helpers may fail loudly and say what is skipped"
+)]
 
 use face::{
     FaceChoice, FallbackFinder, FindFaces, TrackOptions, Tracker, geometry::Point, mesh,

@@ -61,7 +61,7 @@ impl Dense {
 
     /// The product at every position, plus `skip` (of at most as many channels), activated.
     pub(crate) fn run(&self, input: &Map, skip: Option<&Map>) -> Map {
-        let mut out = Map::zeros(input.height, input.width, self.bias.len());
+        let mut out = Map::to_fill(input.height, input.width, self.bias.len());
         Product {
             input: &input.data,
             stride: input.channels,
@@ -96,7 +96,7 @@ impl Dense {
     /// A 3x3 convolution of stride 2 over an RGB picture `[height, width, 3]` of even size, zeros
     /// after the end (the networks' first layer).
     pub(crate) fn run_stem(&self, picture: &[f32], height: usize, width: usize) -> Map {
-        let mut out = Map::zeros(height / 2, width / 2, self.bias.len());
+        let mut out = Map::to_fill(height / 2, width / 2, self.bias.len());
         let row = out.width * out.channels;
         let mut patches = vec![0.0; out.width * self.inputs];
         for (y, target) in out.data.chunks_exact_mut(row).enumerate() {
@@ -179,7 +179,7 @@ impl Separable {
 
     /// The convolved map, `stride` times smaller.
     pub(crate) fn run(&self, input: &Map) -> Map {
-        let mut out = Map::zeros(
+        let mut out = Map::to_fill(
             input.height.div_ceil(self.stride),
             input.width.div_ceil(self.stride),
             input.channels,

@@ -20,7 +20,7 @@ const SAME_PERSON: f32 = 0.6;
 /// A lost face that comes back near its place must be at least as alike as this.
 const SAME_NEARBY: f32 = 0.35;
 /// A new face must be as sure as this.
-const NEW_FACE: f32 = 0.6;
+const NEW_FACE: f32 = 0.5;
 /// While no face is found at all, the fallback detector looks every so many frames.
 const FALLBACK_EVERY: u64 = 25;
 

@@ -44,7 +44,7 @@ pub(super) fn agreement(track: &FaceTrack, envelope: &[f32], first: FrameIndex) 
         .collect();
     let movement: Vec<f32> = lips
         .windows(2)
-        .map(|pair| moved(&pair[0], &pair[1]))
+        .map(|pair| moved(pair[0].as_deref(), pair[1].as_deref()))
         .collect();
     let loudness = smoothed(&loudness, 1.0);
     let by_opening = best_correlation(&smoothed(&opening, 1.0), &loudness);
@@ -63,7 +63,7 @@ fn lips_in_face(landmarks: &[Point]) -> Option<Vec<Point>> {
 }
 
 /// Mean movement of the lips between two frames.
-fn moved(before: &Option<Vec<Point>>, after: &Option<Vec<Point>>) -> f32 {
+fn moved(before: Option<&[Point]>, after: Option<&[Point]>) -> f32 {
     match (before, after) {
         (Some(a), Some(b)) if !a.is_empty() => {
             let sum: f32 = a.iter().zip(b).map(|(p, q)| distance(*p, *q)).sum();
