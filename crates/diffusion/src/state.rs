@@ -45,6 +45,11 @@ impl State {
         self.tensors.contains_key(name)
     }
 
+    /// Whether there is a text of that name.
+    pub fn has_text(&self, name: &str) -> bool {
+        self.texts.contains_key(name)
+    }
+
     /// The text of that name.
     ///
     /// # Errors

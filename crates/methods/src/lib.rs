@@ -1,1 +1,6 @@
-//! placeholder
+//! Recipes that condition and sample a backbone, one folder a paper.
+
+pub mod edit_yourself;
+mod error;
+
+pub use error::{BoxError, MethodError, Result};

@@ -185,17 +185,11 @@ impl MelEncoder {
         self.config.dilations.iter().sum()
     }
 
-    /// Features `wanted` of a sound of `frames` mel frames, which `read` gives by range
-    /// (flat, `bands` values a frame): `[wanted, C]`. Equal to cutting them out of all.
+    /// The mel frames that features `wanted` of a sound of `frames` mel frames are made of.
     ///
     /// # Errors
     /// When the range lies outside of the sound.
-    pub fn features(
-        &self,
-        frames: usize,
-        wanted: Range<usize>,
-        read: impl FnOnce(Range<usize>) -> Vec<f32>,
-    ) -> Result<Tensor> {
+    pub fn mel_range(&self, frames: usize, wanted: &Range<usize>) -> Result<Range<usize>> {
         let total = frames / 2;
         if wanted.start >= wanted.end || wanted.end > total {
             return Err(ModelError::input(
@@ -205,23 +199,33 @@ impl MelEncoder {
         }
         // One more feature on either side keeps the strided convolution's padding away.
         let reach = self.reach() + 1;
-        let start = wanted.start.saturating_sub(reach);
         let end = (wanted.end + reach).min(total);
         let last = if end == total { frames } else { 2 * end };
-        let range = 2 * start..last;
+        Ok(2 * wanted.start.saturating_sub(reach)..last)
+    }
+
+    /// Features `wanted` `[wanted, C]` of a sound of `frames` mel frames, from those in
+    /// [`Self::mel_range`] (flat, `bands` values a frame). Equal to cutting them out of all.
+    ///
+    /// # Errors
+    /// When the range lies outside of the sound, or other frames are given.
+    pub fn features(&self, frames: usize, wanted: &Range<usize>, mel: Vec<f32>) -> Result<Tensor> {
+        let range = self.mel_range(frames, wanted)?;
         let bands = self.config.mel_bands;
-        let count = range.len();
-        let data = read(range);
-        if data.len() != count * bands {
+        if mel.len() != range.len() * bands {
             return Err(ModelError::input(
                 "mel",
-                format!("{} values for {count} frames of {bands} bands", data.len()),
+                format!(
+                    "{} values for {} frames of {bands} bands",
+                    mel.len(),
+                    range.len()
+                ),
             ));
         }
-        let mel = Tensor::from_vec(data, (1, count, bands), &self.device)?;
+        let mel = Tensor::from_vec(mel, (1, range.len(), bands), &self.device)?;
         let features = self.forward(&mel)?.squeeze(0)?;
         Ok(features
-            .narrow(0, wanted.start - start, wanted.len())?
+            .narrow(0, wanted.start - range.start / 2, wanted.len())?
             .contiguous()?)
     }
 

@@ -185,10 +185,7 @@ fn verify_vae_encoder_parity() {
         -0.114088, -0.147067, -0.113667, -0.195851, -0.227100, -0.154025, -0.065173, -0.015363,
     ];
     for (found, wanted) in common::flat(&mean).into_iter().zip(wanted) {
-        assert!(
-            (found - wanted).abs() < 3e-6,
-            "{found}, wanted {wanted}"
-        );
+        assert!((found - wanted).abs() < 3e-6, "{found}, wanted {wanted}");
     }
 }
 

@@ -8,6 +8,7 @@
 use nn::weights::KeyMap;
 
 use super::VaeConfig;
+use super::vae::Stage;
 use crate::file::ModelFile;
 
 /// Prefix of the transformer in a single file.
@@ -64,7 +65,7 @@ pub fn vae_keys(file: &ModelFile, config: &VaeConfig) -> KeyMap {
     }
     let mut keys = KeyMap::new();
     if shapes.contains_key("decoder.mid_block.resnets.0.conv1.conv.weight") {
-        for (from, to) in vae_stages(config.encoder_blocks.len(), config.decoder_blocks.len()) {
+        for (from, to) in vae_stages(config) {
             keys = keys.prefix(&from, &to);
         }
         for (from, to) in VAE_NAMES {
@@ -77,27 +78,57 @@ pub fn vae_keys(file: &ModelFile, config: &VaeConfig) -> KeyMap {
 /// Stage by stage: diffusers pairs every run of residual blocks with the change of
 /// resolution behind it (encoder) or before it (decoder), and calls the one that is
 /// left over the middle.
-fn vae_stages(encoder: usize, decoder: usize) -> Vec<(String, String)> {
+fn vae_stages(config: &VaeConfig) -> Vec<(String, String)> {
     let mut names = Vec::new();
-    for index in 0..encoder / 2 {
-        let block = format!("encoder.down_blocks.{index}");
-        let official = |stage: usize| format!("encoder.down_blocks.{stage}.");
-        names.push((format!("{block}.downsamplers.0."), official(2 * index + 1)));
-        names.push((format!("{block}."), official(2 * index)));
+    let mut block = 0_usize;
+    let last = config.encoder_blocks.len().saturating_sub(1);
+    for (index, stage) in config.encoder_blocks.iter().enumerate() {
+        let official = format!("encoder.down_blocks.{index}.");
+        match stage {
+            Stage::Residual { .. } if index == last => {
+                names.push(("encoder.mid_block.".to_owned(), official));
+            }
+            Stage::Residual { .. } => {
+                names.push((
+                    format!("encoder.down_blocks.{block}.resnets."),
+                    format!("{official}res_blocks."),
+                ));
+                block += 1;
+            }
+            Stage::Compress { .. } => {
+                let behind = block.saturating_sub(1);
+                names.push((
+                    format!("encoder.down_blocks.{behind}.downsamplers.0."),
+                    official,
+                ));
+            }
+        }
     }
-    names.push((
-        "encoder.mid_block.".to_owned(),
-        format!("encoder.down_blocks.{}.", encoder.saturating_sub(1)),
-    ));
-    for index in 0..decoder / 2 {
-        let block = format!("decoder.up_blocks.{index}");
-        let official = |stage: usize| format!("decoder.up_blocks.{stage}.");
-        names.push((format!("{block}.upsamplers.0."), official(2 * index + 1)));
-        names.push((format!("{block}."), official(2 * index + 2)));
+    let mut block = 0;
+    for (index, stage) in config.decoder_blocks.iter().enumerate() {
+        let official = format!("decoder.up_blocks.{index}.");
+        match stage {
+            Stage::Residual { .. } if index == 0 => {
+                names.push(("decoder.mid_block.".to_owned(), official));
+            }
+            Stage::Residual { .. } => {
+                for part in ["resnets.", "time_embedder."] {
+                    let ours = if part == "resnets." {
+                        "res_blocks."
+                    } else {
+                        part
+                    };
+                    names.push((
+                        format!("decoder.up_blocks.{block}.{part}"),
+                        format!("{official}{ours}"),
+                    ));
+                }
+                block += 1;
+            }
+            Stage::Compress { .. } => {
+                names.push((format!("decoder.up_blocks.{block}.upsamplers.0."), official));
+            }
+        }
     }
-    names.push((
-        "decoder.mid_block.".to_owned(),
-        "decoder.up_blocks.0.".to_owned(),
-    ));
     names
 }

@@ -1,5 +1,10 @@
 //! Weights and inputs by formula, as in section 11.4 of the LTX-Video fact sheet.
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test uses a part"
+)]
 
 use std::collections::BTreeMap;
 
@@ -28,6 +33,41 @@ pub fn by_formula(shapes: &TensorShapes, amp: f64) -> ModelFile {
         tensors.insert(name.clone(), tensor);
     }
     ModelFile::from_tensors("weights by formula", tensors, BTreeMap::new())
+}
+
+/// Pseudo-random weights whose layers keep their inputs' size.
+pub fn random(shapes: &TensorShapes) -> ModelFile {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 40) as f64 / f64::from(1 << 23) - 1.0) * 3_f64.sqrt()
+    };
+    let mut tensors = BTreeMap::new();
+    for (name, shape) in shapes {
+        let count: usize = shape.iter().product();
+        let inputs: usize = shape.iter().skip(1).product();
+        let scale = if shape.len() > 1 && !name.contains("table") {
+            1.0 / (inputs as f64).sqrt()
+        } else {
+            0.3
+        };
+        let one = if name.ends_with("norm.weight") {
+            1.0
+        } else {
+            0.0
+        };
+        let values: Vec<f32> = (0..count)
+            .map(|_| match name.ends_with("timestep_scale_multiplier") {
+                true => 1000.0,
+                false => (next() * scale + one) as f32,
+            })
+            .collect();
+        let tensor = Tensor::from_vec(values, shape.as_slice(), &Device::Cpu).unwrap();
+        tensors.insert(name.clone(), tensor);
+    }
+    ModelFile::from_tensors("random weights", tensors, BTreeMap::new())
 }
 
 /// `a * sin(p + w * n)` over the flat index n.

@@ -247,9 +247,12 @@ impl VaeConfig {
                 layers: at(&d.layers_per_block, index, "layers_per_block")?,
             });
             if !at(&d.spatio_temporal_scaling, index, "spatio_temporal_scaling")? {
-                return bad(format!(
-                    "spatio_temporal_scaling {index} is false, which changes no resolution"
-                ));
+                if from != to {
+                    return bad(format!(
+                        "block_out_channels {from} then {to} without a change of resolution"
+                    ));
+                }
+                continue;
             }
             let kind = at(&d.downsample_type, index, "downsample_type")?;
             let factors = match kind.as_str() {
@@ -281,15 +284,11 @@ impl VaeConfig {
         let mut width = at(&widths, 0, "decoder_block_out_channels")?;
         for (index, wanted) in widths.iter().enumerate() {
             let from_end = count - 1 - index;
-            if !at(
+            let scaled = at(
                 &d.decoder_spatio_temporal_scaling,
                 from_end,
                 "decoder_spatio_temporal_scaling",
-            )? {
-                return bad(format!(
-                    "decoder_spatio_temporal_scaling {from_end} is false"
-                ));
-            }
+            )?;
             let multiplier = at(&d.upsample_factor, from_end, "upsample_factor")?;
             if multiplier == 0 || *wanted != width {
                 return bad(format!(
@@ -297,11 +296,17 @@ impl VaeConfig {
                     d.decoder_block_out_channels, d.upsample_factor
                 ));
             }
-            decoder_blocks.push(Stage::Compress {
-                factors: [2, 2, 2],
-                multiplier,
-                residual: at(&d.upsample_residual, from_end, "upsample_residual")?,
-            });
+            if scaled {
+                decoder_blocks.push(Stage::Compress {
+                    factors: [2, 2, 2],
+                    multiplier,
+                    residual: at(&d.upsample_residual, from_end, "upsample_residual")?,
+                });
+            } else if multiplier != 1 {
+                return bad(format!(
+                    "upsample_factor {multiplier} without a change of resolution"
+                ));
+            }
             decoder_blocks.push(Stage::Residual {
                 layers: at(&decoder_layers, index + 1, "decoder_layers_per_block")?,
             });
@@ -356,22 +361,6 @@ impl VaeConfig {
                 }
             }
         }
-        let strides = |list: &[Stage]| {
-            list.iter().fold([1; 3], |mut sum: [usize; 3], stage| {
-                if let Stage::Compress { factors, .. } = stage {
-                    for (s, f) in sum.iter_mut().zip(factors) {
-                        *s *= f;
-                    }
-                }
-                sum
-            })
-        };
-        let (down, up) = (strides(&self.encoder_blocks), strides(&self.decoder_blocks));
-        if down != up {
-            return bad(format!(
-                "the encoder shrinks by {down:?}, the decoder grows by {up:?}"
-            ));
-        }
         Ok(())
     }
 
@@ -406,6 +395,21 @@ impl VaeConfig {
             list.push((*stage, from, width));
         }
         list
+    }
+
+    /// Whether the decoder grows by what the encoder shrinks by.
+    pub fn strides_agree(&self) -> bool {
+        let product = |list: &[Stage]| {
+            list.iter().fold([1; 3], |mut sum: [usize; 3], stage| {
+                if let Stage::Compress { factors, .. } = stage {
+                    for (s, f) in sum.iter_mut().zip(factors) {
+                        *s *= f;
+                    }
+                }
+                sum
+            })
+        };
+        product(&self.encoder_blocks) == product(&self.decoder_blocks)
     }
 
     /// Frames a latent.

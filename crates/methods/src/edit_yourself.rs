@@ -1,0 +1,28 @@
+//! EditYourself (arXiv 2601.22127): new lips for a talking head, from its own video and
+//! new sound.
+//!
+//! [`EditYourself`] holds the networks, [`LipJob`] says what to make, [`EditYourself::run`]
+//! makes it block by block: encode the head crops with the mouth filled over, compute the
+//! context's keys and values once, denoise the mouth's tokens to the sound, decode the
+//! mouth's part of the picture.
+//!
+//! Consecutive blocks share latents (`carry_latents`): those that are finished follow
+//! their own noised path, `(1 - t) x_0 + t noise`, while the new ones are denoised beside
+//! them, so that motion goes on where it was. Recorded latents before and behind a range
+//! are carried in the same way.
+
+mod cells;
+mod config;
+mod denoise;
+mod job;
+mod model;
+mod plan;
+mod run;
+mod store;
+
+pub use config::{Carry, EditYourselfConfig};
+pub use job::{
+    CropSource, LipJob, LipObserver, LipRange, LipReport, MadeCrop, MelSource, Progress, Timings,
+};
+pub use model::EditYourself;
+pub use plan::{Block, Stretch};
