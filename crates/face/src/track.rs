@@ -121,8 +121,8 @@ pub struct Tracks {
     pub tracks: Vec<FaceTrack>,
     /// First frames of new scenes (not counting the first frame of all).
     pub cuts: Vec<FrameIndex>,
-    /// The frames that were looked at.
-    pub frames: Range<FrameIndex>,
+    /// The stretches of frames that were looked at, in order and apart.
+    pub runs: Vec<Range<FrameIndex>>,
     /// Frames per second.
     pub rate: FrameRate,
 }
@@ -137,21 +137,40 @@ impl Tracks {
             .unwrap_or(0)
     }
 
+    /// From the first to the last frame that was looked at.
+    pub fn frames(&self) -> Range<FrameIndex> {
+        whole(&self.runs)
+    }
+
     /// The frames of every scene.
     pub fn scenes(&self) -> Vec<Range<FrameIndex>> {
-        scenes(self.frames.start, self.frames.end, &self.cuts)
+        scenes(&self.runs, &self.cuts)
+    }
+}
+
+/// From the start of the first run to the end of the last.
+fn whole(runs: &[Range<FrameIndex>]) -> Range<FrameIndex> {
+    match (runs.first(), runs.last()) {
+        (Some(first), Some(last)) => first.start..last.end,
+        _ => FrameIndex::ZERO..FrameIndex::ZERO,
     }
 }
 
 /// The stretches between cuts.
-fn scenes(start: FrameIndex, end: FrameIndex, cuts: &[FrameIndex]) -> Vec<Range<FrameIndex>> {
-    let starts = std::iter::once(start).chain(cuts.iter().copied());
-    let ends = cuts.iter().copied().chain(std::iter::once(end));
-    starts
-        .zip(ends)
-        .map(|(a, b)| a..b)
-        .filter(|scene| scene.start < scene.end)
-        .collect()
+fn scenes(runs: &[Range<FrameIndex>], cuts: &[FrameIndex]) -> Vec<Range<FrameIndex>> {
+    let mut found = Vec::with_capacity(runs.len() + cuts.len());
+    for run in runs {
+        let mut start = run.start;
+        for &cut in cuts
+            .iter()
+            .filter(|cut| run.contains(cut) && **cut > run.start)
+        {
+            found.push(start..cut);
+            start = cut;
+        }
+        found.push(start..run.end);
+    }
+    found
 }
 
 #[cfg(test)]

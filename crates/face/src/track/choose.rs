@@ -24,8 +24,10 @@ pub enum FaceChoice {
 pub struct Chosen {
     /// Tracks that do not overlap, in order.
     pub tracks: Vec<FaceTrack>,
-    /// The frames that were looked at.
+    /// From the first to the last frame that was looked at.
     pub frames: Range<FrameIndex>,
+    /// The stretches of frames that were looked at.
+    pub runs: Vec<Range<FrameIndex>>,
     /// Frames per second.
     pub rate: FrameRate,
     crops: Vec<HeadCrop>,
@@ -34,7 +36,7 @@ pub struct Chosen {
 impl Tracks {
     /// The tracks of the chosen face.
     ///
-    /// `envelope` is the sound's energy in each frame from `self.frames.start` on; without it (or
+    /// `envelope` is the sound's energy in each frame from the first frame of [`Tracks::frames`] on; without it (or
     /// where it tells nothing) the most prominent face speaks.
     ///
     /// # Errors
@@ -73,7 +75,8 @@ impl Tracks {
         Ok(Chosen {
             crops: tracks.iter().map(HeadCrop::of_track).collect(),
             tracks,
-            frames: self.frames.clone(),
+            frames: self.frames(),
+            runs: self.runs.clone(),
             rate: self.rate,
         })
     }
@@ -97,7 +100,7 @@ impl Tracks {
                 .iter()
                 .filter(|track| track.frames.start >= scene.start && track.frames.start < scene.end)
                 .map(|track| {
-                    let agreement = speaking::agreement(track, envelope, self.frames.start);
+                    let agreement = speaking::agreement(track, envelope, self.frames().start);
                     // Prominence decides where the sound does not.
                     let share = track.seen() as f32 / scene.end.since(scene.start).max(1) as f32;
                     (
@@ -158,12 +161,12 @@ impl Chosen {
 
     /// Stretches without the face, with their times: these can't be lip-synced.
     pub fn missing(&self) -> Vec<Span> {
-        spans(&self.frames, self.rate, |frame| self.face(frame).is_none())
+        spans(&self.runs, self.rate, |frame| self.face(frame).is_none())
     }
 
     /// Stretches in which the face is turned too far for its lips to be fitted.
     pub fn profiles(&self) -> Vec<Span> {
-        spans(&self.frames, self.rate, |frame| {
+        spans(&self.runs, self.rate, |frame| {
             self.face(frame).is_some_and(FaceFrame::is_profile)
         })
     }

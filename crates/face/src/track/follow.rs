@@ -9,6 +9,7 @@ use crate::geometry::distance;
 use crate::landmark::{Landmarker, Landmarks};
 use crate::{FaceError, mesh};
 use media::image::Rgb8;
+use std::ops::Range;
 use units::FrameIndex;
 
 /// A detection that overlaps a followed face by this much is that face.
@@ -26,7 +27,7 @@ const FALLBACK_EVERY: u64 = 25;
 
 /// Follows the faces of a clip.
 ///
-/// Frames are pushed in order, every one of the stretch that is wanted; results grow by about 4 kB
+/// Frames are pushed in order, every one of the stretches that are wanted; results grow by about 4 kB
 /// a face and frame, pixels are not kept.
 pub struct Tracker {
     options: TrackOptions,
@@ -39,8 +40,8 @@ pub struct Tracker {
     done: Vec<FaceTrack>,
     /// What each person looked like last.
     people: Vec<Appearance>,
-    first: Option<FrameIndex>,
-    next: FrameIndex,
+    runs: Vec<Range<FrameIndex>>,
+    next: Option<FrameIndex>,
     detected: Option<FrameIndex>,
 }
 
@@ -75,8 +76,8 @@ impl Tracker {
             live: Vec::new(),
             done: Vec::new(),
             people: Vec::new(),
-            first: None,
-            next: FrameIndex::ZERO,
+            runs: Vec::new(),
+            next: None,
             detected: None,
         }
     }
@@ -86,14 +87,17 @@ impl Tracker {
     /// # Errors
     /// [`FaceError::Order`] when frames do not follow one another.
     pub fn push(&mut self, index: FrameIndex, frame: &Rgb8) -> Result<(), FaceError> {
-        if self.first.is_some() && index != self.next {
+        if let Some(expected) = self.next.filter(|&next| next != index) {
             return Err(FaceError::Order {
-                expected: self.next,
+                expected,
                 found: index,
             });
         }
-        self.first.get_or_insert(index);
-        self.next = index.next();
+        match self.runs.last_mut().filter(|run| run.end == index) {
+            Some(run) => run.end = index.next(),
+            None => self.runs.push(index..index.next()),
+        }
+        self.next = Some(index.next());
         let change = self.cuts.push(frame);
         if change.is_some_and(Change::is_cut) {
             self.cut(index);
@@ -109,6 +113,29 @@ impl Tracker {
             self.detect(index, frame);
         }
         self.drop_forgotten();
+        Ok(())
+    }
+
+    /// Leaves out the frames up to `index`, which comes next. All tracks end, but people are known
+    /// again after it.
+    ///
+    /// # Errors
+    /// [`FaceError::Order`] when `index` lies before the frames that were pushed.
+    pub fn skip_to(&mut self, index: FrameIndex) -> Result<(), FaceError> {
+        if let Some(expected) = self.next.filter(|&next| next > index) {
+            return Err(FaceError::Order {
+                expected,
+                found: index,
+            });
+        }
+        if self.next != Some(index) {
+            for live in std::mem::take(&mut self.live) {
+                self.retire(live);
+            }
+            self.cuts = CutDetector::default();
+            self.detected = None;
+        }
+        self.next = Some(index);
         Ok(())
     }
 
@@ -281,10 +308,9 @@ impl Tracker {
         for live in std::mem::take(&mut self.live) {
             self.retire(live);
         }
-        let first = self.first.unwrap_or_default();
         let longest = self.frames(self.options.bridge.0);
         let mut tracks = self.done;
-        let scenes = scenes(first, self.next, &self.cut_frames);
+        let scenes = scenes(&self.runs, &self.cut_frames);
         // What flickers up for a frame or two in a longer scene is no face.
         tracks.retain(|track| {
             let scene = scenes
@@ -310,7 +336,7 @@ impl Tracker {
         Tracks {
             tracks,
             cuts: self.cut_frames,
-            frames: first..self.next.max(first),
+            runs: self.runs,
             rate: self.options.rate,
         }
     }

@@ -23,26 +23,28 @@ impl Span {
     }
 }
 
-/// The stretches of `frames` for which `wanted` holds.
+/// The stretches of `runs` for which `wanted` holds.
 pub(super) fn spans(
-    frames: &Range<FrameIndex>,
+    runs: &[Range<FrameIndex>],
     rate: FrameRate,
     wanted: impl Fn(FrameIndex) -> bool,
 ) -> Vec<Span> {
     let mut found = Vec::new();
-    let mut start = None;
-    for i in frames.start.0..frames.end.0 {
-        match (wanted(FrameIndex(i)), start) {
-            (true, None) => start = Some(i),
-            (false, Some(from)) => {
-                found.push(Span::new(FrameIndex(from)..FrameIndex(i), rate));
-                start = None;
+    for run in runs {
+        let mut start = None;
+        for i in run.start.0..run.end.0 {
+            match (wanted(FrameIndex(i)), start) {
+                (true, None) => start = Some(i),
+                (false, Some(from)) => {
+                    found.push(Span::new(FrameIndex(from)..FrameIndex(i), rate));
+                    start = None;
+                }
+                _ => {}
             }
-            _ => {}
         }
-    }
-    if let Some(from) = start {
-        found.push(Span::new(FrameIndex(from)..frames.end, rate));
+        if let Some(from) = start {
+            found.push(Span::new(FrameIndex(from)..run.end, rate));
+        }
     }
     found
 }

@@ -161,7 +161,39 @@ fn frames_out_of_order_are_refused() {
         "frames must follow one another: expected frame 8, got frame 9"
     );
     tracker.push(FrameIndex(8), &frame).unwrap();
-    assert_eq!(tracker.finish().frames, FrameIndex(7)..FrameIndex(9));
+    assert_eq!(tracker.finish().frames(), FrameIndex(7)..FrameIndex(9));
+}
+
+#[test]
+fn frames_may_be_left_out_and_people_are_known_again() {
+    let face = drawing();
+    let mut tracker = Tracker::new(options()).unwrap();
+    for run in [10..25_u64, 60..75] {
+        tracker.skip_to(FrameIndex(run.start)).unwrap();
+        for i in run {
+            let mut frame = Rgb8::filled(384, 288, [89; 3]);
+            draw(&mut frame, &face, if i < 50 { 20 } else { 150 }, 50, LIGHT);
+            tracker.push(FrameIndex(i), &frame).unwrap();
+        }
+    }
+    assert!(tracker.skip_to(FrameIndex(70)).is_err());
+    let tracks = tracker.finish();
+    assert_eq!(
+        tracks.runs,
+        [
+            FrameIndex(10)..FrameIndex(25),
+            FrameIndex(60)..FrameIndex(75)
+        ]
+    );
+    assert_eq!(tracks.scenes(), tracks.runs);
+    assert!(tracks.cuts.is_empty());
+    assert_eq!((tracks.tracks.len(), tracks.people()), (2, 1));
+    let chosen = tracks.choose(FaceChoice::Number(1), None).unwrap();
+    assert!(
+        chosen.missing().is_empty(),
+        "what was not looked at is not missing"
+    );
+    assert!(chosen.face(FrameIndex(40)).is_none() && chosen.face(FrameIndex(74)).is_some());
 }
 
 /// A track of made-up points whose mouth opens as `opening` says.
@@ -204,7 +236,7 @@ fn the_one_whose_mouth_moves_with_the_sound_speaks() {
     let tracks = |first: FaceTrack, second: FaceTrack| Tracks {
         tracks: vec![first, second],
         cuts: Vec::new(),
-        frames: FrameIndex(0)..FrameIndex(100),
+        runs: vec![FrameIndex(0)..FrameIndex(100)],
         rate: FrameRate::new(RATE, 1).unwrap(),
     };
     let envelope: Vec<f32> = (0..100).map(words).collect();
@@ -245,7 +277,7 @@ fn profiles_are_reported_with_their_times() {
     let tracks = Tracks {
         tracks: vec![turned],
         cuts: Vec::new(),
-        frames: FrameIndex(0)..FrameIndex(100),
+        runs: vec![FrameIndex(0)..FrameIndex(100)],
         rate: FrameRate::new(RATE, 1).unwrap(),
     };
     let chosen = tracks.choose(FaceChoice::Speaking, None).unwrap();
