@@ -4,6 +4,7 @@
 //! the clip by [`EditList::build`]: cuts go to good places ([`crate::cuts`]), overlaps are errors,
 //! and what no wish touches is kept.
 
+mod conflicts;
 mod filler_words;
 mod fillers;
 mod phrases;
