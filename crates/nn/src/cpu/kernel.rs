@@ -5,6 +5,23 @@
 //! copy of rows and the kernel's addresses are constants; the right side is packed
 //! into panels, `[k][NR]`, or `[k / 2][NR][2]` for bf16.
 
+/// Repeats a block for every row below `ROWS` with a constant index, so that the sums
+/// stay in registers whatever the compiler thinks of unrolling.
+#[cfg(target_arch = "x86_64")]
+macro_rules! rows {
+    ($i:ident, $body:block) => {
+        rows!(@ $i, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+    };
+    (@ $i:ident, $body:block, $($index:literal)*) => {
+        $(if $index < ROWS {
+            const $i: usize = if $index < MAX_ROWS { $index } else { 0 };
+            $body
+        })*
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use rows;
+
 mod scalar;
 
 #[cfg(target_arch = "x86_64")]

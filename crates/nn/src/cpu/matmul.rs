@@ -10,7 +10,7 @@ use super::level::Level;
 use super::pack::{Left, Right};
 
 /// Rows of one task: its left block stays in the second-level cache.
-const ROWS: usize = 112;
+const ROWS: usize = 224;
 /// Columns of one task, at most.
 const COLUMNS: usize = 256;
 /// Products of fewer multiplications are not worth waking another thread.

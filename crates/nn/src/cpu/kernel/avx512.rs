@@ -5,7 +5,9 @@ use std::arch::x86_64::{
     _mm512_storeu_ps,
 };
 
-use super::{Element, Kernels};
+use super::{Element, Kernels, rows};
+
+const MAX_ROWS: usize = 14;
 
 pub(super) const KERNELS: Kernels<f32> = Kernels {
     rows: &[
@@ -25,7 +27,7 @@ unsafe fn tile<const ROWS: usize>(
     ldc: usize,
     add: bool,
 ) {
-    let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+    let mut sums = [[_mm512_setzero_ps(); 2]; MAX_ROWS];
     // SAFETY: the sizes that `Kernel` asks for.
     unsafe {
         for p in 0..k {
@@ -33,22 +35,20 @@ unsafe fn tile<const ROWS: usize>(
                 _mm512_loadu_ps(b.add(32 * p)),
                 _mm512_loadu_ps(b.add(32 * p + 16)),
             ];
-            for (i, row) in sums.iter_mut().enumerate() {
-                let left = _mm512_set1_ps(*a.add(i * f32::STRIDE + p));
-                row[0] = _mm512_fmadd_ps(left, right[0], row[0]);
-                row[1] = _mm512_fmadd_ps(left, right[1], row[1]);
-            }
+            rows!(I, {
+                let left = _mm512_set1_ps(*a.add(I * f32::STRIDE + p));
+                sums[I][0] = _mm512_fmadd_ps(left, right[0], sums[I][0]);
+                sums[I][1] = _mm512_fmadd_ps(left, right[1], sums[I][1]);
+            });
         }
-        for (i, row) in sums.iter().enumerate() {
-            for (j, sum) in row.iter().enumerate() {
-                let c = c.add(i * ldc + 16 * j);
-                let sum = if add {
-                    _mm512_add_ps(_mm512_loadu_ps(c), *sum)
-                } else {
-                    *sum
-                };
-                _mm512_storeu_ps(c, sum);
+        rows!(I, {
+            let c = c.add(I * ldc);
+            if add {
+                sums[I][0] = _mm512_add_ps(_mm512_loadu_ps(c), sums[I][0]);
+                sums[I][1] = _mm512_add_ps(_mm512_loadu_ps(c.add(16)), sums[I][1]);
             }
-        }
+            _mm512_storeu_ps(c, sums[I][0]);
+            _mm512_storeu_ps(c.add(16), sums[I][1]);
+        });
     }
 }

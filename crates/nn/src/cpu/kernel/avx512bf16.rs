@@ -7,7 +7,9 @@ use std::arch::x86_64::{
 
 use half::bf16;
 
-use super::{Element, Kernels};
+use super::{Element, Kernels, rows};
+
+const MAX_ROWS: usize = 14;
 
 pub(super) const KERNELS: Kernels<bf16> = Kernels {
     rows: &[
@@ -35,7 +37,7 @@ unsafe fn tile<const ROWS: usize>(
     ldc: usize,
     add: bool,
 ) {
-    let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+    let mut sums = [[_mm512_setzero_ps(); 2]; MAX_ROWS];
     // SAFETY: the sizes that `Kernel` asks for; `k` is even.
     unsafe {
         for p in 0..k / 2 {
@@ -43,26 +45,24 @@ unsafe fn tile<const ROWS: usize>(
                 pairs(_mm512_loadu_si512(b.add(64 * p).cast())),
                 pairs(_mm512_loadu_si512(b.add(64 * p + 32).cast())),
             ];
-            for (i, row) in sums.iter_mut().enumerate() {
+            rows!(I, {
                 let left = a
-                    .add(i * bf16::STRIDE + 2 * p)
+                    .add(I * bf16::STRIDE + 2 * p)
                     .cast::<i32>()
                     .read_unaligned();
                 let left = pairs(_mm512_set1_epi32(left));
-                row[0] = _mm512_dpbf16_ps(row[0], left, right[0]);
-                row[1] = _mm512_dpbf16_ps(row[1], left, right[1]);
-            }
+                sums[I][0] = _mm512_dpbf16_ps(sums[I][0], left, right[0]);
+                sums[I][1] = _mm512_dpbf16_ps(sums[I][1], left, right[1]);
+            });
         }
-        for (i, row) in sums.iter().enumerate() {
-            for (j, sum) in row.iter().enumerate() {
-                let c = c.add(i * ldc + 16 * j);
-                let sum = if add {
-                    _mm512_add_ps(_mm512_loadu_ps(c), *sum)
-                } else {
-                    *sum
-                };
-                _mm512_storeu_ps(c, sum);
+        rows!(I, {
+            let c = c.add(I * ldc);
+            if add {
+                sums[I][0] = _mm512_add_ps(_mm512_loadu_ps(c), sums[I][0]);
+                sums[I][1] = _mm512_add_ps(_mm512_loadu_ps(c.add(16)), sums[I][1]);
             }
-        }
+            _mm512_storeu_ps(c, sums[I][0]);
+            _mm512_storeu_ps(c.add(16), sums[I][1]);
+        });
     }
 }
