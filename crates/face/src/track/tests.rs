@@ -151,6 +151,17 @@ fn a_clip_of_one_frame_has_its_face() {
 }
 
 #[test]
+fn frames_of_any_size_are_survived() {
+    let mut tracker = Tracker::new(options()).unwrap();
+    let sizes = [(0, 0), (1, 1), (3, 500), (500, 2), (193, 191), (64, 64)];
+    for (i, (width, height)) in sizes.into_iter().enumerate() {
+        let frame = Rgb8::filled(width, height, [200, 10, 90]);
+        tracker.push(FrameIndex::from(i), &frame).unwrap();
+    }
+    assert!(tracker.finish().tracks.is_empty());
+}
+
+#[test]
 fn frames_out_of_order_are_refused() {
     let mut tracker = Tracker::new(options()).unwrap();
     let frame = Rgb8::filled(64, 64, [89; 3]);
