@@ -22,12 +22,12 @@ pub enum Background {
 }
 
 const WALLS: [Vec3; 6] = [
-    Vec3::new(0.40, 0.42, 0.44),
-    Vec3::new(0.30, 0.36, 0.42),
-    Vec3::new(0.46, 0.42, 0.36),
-    Vec3::new(0.22, 0.28, 0.30),
-    Vec3::new(0.34, 0.40, 0.36),
-    Vec3::new(0.20, 0.21, 0.24),
+    Vec3::new(0.42, 0.40, 0.37),
+    Vec3::new(0.27, 0.34, 0.38),
+    Vec3::new(0.46, 0.40, 0.32),
+    Vec3::new(0.20, 0.28, 0.29),
+    Vec3::new(0.32, 0.37, 0.31),
+    Vec3::new(0.22, 0.22, 0.26),
 ];
 
 /// A soft rectangle: middle, half size, softness, colour, opacity.
@@ -63,16 +63,49 @@ impl Backdrop {
         let mut shapes = Vec::new();
         if room {
             let side: f32 = if rng.random_bool(0.5) { 1.0 } else { -1.0 };
-            // A window or bright doorway.
-            shapes.push(Shape {
-                x: side * rng.random_range(0.62..0.9),
-                y: rng.random_range(0.1..0.35),
-                w: rng.random_range(0.16..0.26),
-                h: rng.random_range(0.5..0.75),
-                soft: 0.10,
-                colour: Vec3::new(1.05, 1.12, 1.2) * rng.random_range(0.55..0.95),
-                opacity: 0.85,
-            });
+            // A window: sky over greenery, bars, curtains at its sides.
+            let (x, y): (f32, f32) = (
+                side * rng.random_range(0.68..0.92),
+                rng.random_range(0.15..0.3),
+            );
+            let (w, h): (f32, f32) = (rng.random_range(0.20..0.27), rng.random_range(0.48..0.62));
+            let day = rng.random_range(0.6..0.95);
+            let pane = |dy: f32, half: f32, colour: Vec3, soft: f32| Shape {
+                x,
+                y: y + dy,
+                w,
+                h: half,
+                soft,
+                colour: colour * day,
+                opacity: 0.92,
+            };
+            shapes.push(pane(0.0, h, Vec3::new(0.92, 1.02, 1.12), 0.06));
+            shapes.push(pane(-0.45 * h, 0.5 * h, Vec3::new(0.48, 0.62, 0.40), 0.22));
+            shapes.push(pane(-0.85 * h, 0.12 * h, Vec3::new(0.30, 0.40, 0.22), 0.12));
+            let frame = wall * 1.15;
+            let bar = |x: f32, y: f32, w: f32, h: f32| Shape {
+                x,
+                y,
+                w,
+                h,
+                soft: 0.035,
+                colour: frame,
+                opacity: 0.75,
+            };
+            shapes.push(bar(x, y, 0.008, h));
+            shapes.push(bar(x, y + 0.1 * h, w, 0.008));
+            let cloth = Vec3::new(0.62, 0.58, 0.52);
+            for edge in [-1.0, 1.0] {
+                shapes.push(Shape {
+                    x: x + edge * (w + 0.02),
+                    y,
+                    w: 0.055,
+                    h: h + 0.12,
+                    soft: 0.06,
+                    colour: cloth * if edge * side < 0.0 { 0.75 } else { 0.55 },
+                    opacity: 0.95,
+                });
+            }
             // Shelves with things on them on the other side.
             let left = -side * rng.random_range(0.7..0.85);
             for shelf in 0..4 {
@@ -91,9 +124,9 @@ impl Backdrop {
                     let w: f32 = rng.random_range(0.02..0.06);
                     let h: f32 = rng.random_range(0.07..0.13);
                     let hue = Vec3::new(
-                        rng.random_range(0.05..0.45),
-                        rng.random_range(0.05..0.35),
-                        rng.random_range(0.04..0.35),
+                        rng.random_range(0.06..0.34),
+                        rng.random_range(0.06..0.26),
+                        rng.random_range(0.05..0.24),
                     );
                     if rng.random_bool(0.75) {
                         shapes.push(Shape {
@@ -101,7 +134,7 @@ impl Backdrop {
                             y: y - 0.13 + h,
                             w,
                             h,
-                            soft: 0.04,
+                            soft: 0.055,
                             colour: hue,
                             opacity: 0.75,
                         });
@@ -109,16 +142,23 @@ impl Backdrop {
                     x += 2.0 * w + 0.01;
                 }
             }
-            // A warm lamp.
-            shapes.push(Shape {
-                x: -side * rng.random_range(0.35..0.5),
-                y: rng.random_range(0.15..0.45),
-                w: 0.03,
-                h: 0.035,
-                soft: 0.09,
-                colour: Vec3::new(1.5, 1.05, 0.6) * rng.random_range(0.5..0.9),
-                opacity: 0.8,
-            });
+            // A lamp with a warm shade, and its glow on the wall.
+            let (x, y): (f32, f32) = (
+                -side * rng.random_range(0.38..0.5),
+                rng.random_range(-0.05..0.25),
+            );
+            let warm = Vec3::new(1.25, 0.86, 0.50) * rng.random_range(0.5..0.8);
+            for (size, soft, opacity) in [(0.05, 0.45, 0.35), (0.055, 0.07, 0.85)] {
+                shapes.push(Shape {
+                    x,
+                    y,
+                    w: size,
+                    h: size * 1.1,
+                    soft,
+                    colour: warm,
+                    opacity,
+                });
+            }
         }
         Self {
             wall,

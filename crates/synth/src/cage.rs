@@ -18,6 +18,7 @@ pub(crate) enum Material {
     Tooth,
     Tongue,
     Cloth,
+    Prop,
 }
 
 /// A closed loop of points inside an opening, grown inwards ring by ring.
@@ -82,7 +83,7 @@ impl Cage {
             .into_iter()
             .filter(|t| !inside(t, &mouth_loop) && !eye_loops.iter().any(|edge| inside(t, edge)))
             .collect();
-        let breadth = 1.0 + 0.025 * config.shape.breadth;
+        let breadth = 0.975 + 0.02 * config.masculine + 0.025 * config.shape.breadth;
         let skull = (
             Vec3::new(0.0, 3.2, -3.2),
             Vec3::new(7.75 * breadth, 9.5, 9.7),

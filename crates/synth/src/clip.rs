@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use media::image::Rgb8;
 use rayon::prelude::*;
 use units::{FrameIndex, FrameRate, Seconds};
 
@@ -10,12 +11,12 @@ use crate::canonical;
 use crate::config::HeadConfig;
 use crate::error::SynthError;
 use crate::hair;
-use crate::image::Rgb8;
 use crate::light::{Lamps, Lighting, to_display};
 use crate::model::{DepthView, Model, Posed};
 use crate::motion::{HeadPose, MotionStyle};
 use crate::mouth::{MouthShape, MouthTrack, Phone};
 use crate::noise;
+use crate::occluder::Occluder;
 use crate::raster::{Band, Camera, LINE, NOTHING, Seen, bins, weights};
 use crate::shade::Shader;
 use crate::strands::{self, Strand};
@@ -47,6 +48,8 @@ pub struct Scene {
     pub field: f32,
     /// Where the middle of the head is in the picture: right and up, in half heights.
     pub offset: [f32; 2],
+    /// What is in front of the face.
+    pub occluder: Occluder,
     /// Strength of the film grain in code values (0..255), about 1.5.
     pub grain: f32,
     /// Samples per pixel each way, 1..=4.
@@ -76,6 +79,7 @@ impl Scene {
             },
             field: lerp(39.0, 48.0, draw(4)),
             offset: [0.16 * (draw(5) - 0.5), 0.08 * (draw(6) - 0.5)],
+            occluder: Occluder::None,
             grain: lerp(0.8, 2.2, draw(7)),
             samples: 2,
         }
@@ -157,10 +161,10 @@ impl Clip {
         } else {
             384
         };
-        let model = Model::new(config, skin_width);
-        let mut hair = hair::grow(config, &model);
-        hair.extend(strands::face_hair(config, &model));
+        let model = Model::new(config, &scene.occluder, skin_width);
         let scale = height as f32 * samples as f32 / scene.field;
+        let mut hair = thinned(hair::grow(config, &model), scale / 24.0);
+        hair.extend(strands::face_hair(config, &model));
         let half = 0.5 * scene.field;
         let camera = Camera {
             target: Vec3::new(-scene.offset[0] * half, -2.4 - scene.offset[1] * half, 0.0),
@@ -230,9 +234,11 @@ impl Clip {
         // A frame shows the middle of its time.
         let rate = self.format.rate;
         let time = Seconds(rate.start_of(frame).0 + 0.5 * rate.frame_duration().0);
-        Ok(self
-            .model
-            .pose(&self.track.at(time), &self.scene.motion.at(time)))
+        Ok(self.model.pose(
+            &self.track.at(time),
+            &self.scene.motion.at(time),
+            self.scene.occluder.place(time),
+        ))
     }
 
     /// What is true of a frame.
@@ -329,8 +335,10 @@ impl Clip {
                 for &i in &lines[index] {
                     let (at, thick) = hair.lines[i as usize];
                     let (a, b) = (hair_seen[at as usize], hair_seen[at as usize + 1]);
-                    let wide = thick * self.camera.scale;
-                    band.line(a, b, (wide - 0.6).max(0.0), LINE | i);
+                    // Widths between whole samples are met on average over the lines.
+                    let part = (i.wrapping_mul(0x9e37_79b9) >> 8) as f32 / 16_777_216.0;
+                    let wide = (thick * self.camera.scale + part) as i32;
+                    band.line(a, b, wide.max(1), LINE | i);
                 }
                 let sample = |x: usize, y: usize, what: u32| -> Vec3 {
                     if what & LINE != 0 {
@@ -406,6 +414,21 @@ impl Clip {
             *out = (v * 255.0 + noise + 0.5).clamp(0.0, 255.0) as u8;
         }
     }
+}
+
+/// Small pictures need fewer and thicker hairs for the same look.
+fn thinned(strands: Vec<Strand>, share: f32) -> Vec<Strand> {
+    let share = share.clamp(0.25, 1.0);
+    let golden = 0.618_034_f32;
+    strands
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| (*i as f32 * golden).fract() < share)
+        .map(|(_, s)| Strand {
+            thick: s.thick / share,
+            ..s
+        })
+        .collect()
 }
 
 /// Distance of the inner lips in centimetres; 0 when they touch or overlap.

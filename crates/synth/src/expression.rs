@@ -7,7 +7,7 @@ use crate::mouth::MouthShape;
 use crate::vec::{Vec3, bell, lerp, smoothstep};
 
 /// Angle of a fully open jaw in radians.
-const JAW: f32 = 0.185;
+const JAW: f32 = 0.225;
 
 /// Turns `p` about the jaw's hinge by `angle`, chin downwards.
 pub(crate) fn turn_jaw(p: Vec3, angle: f32) -> Vec3 {

@@ -69,18 +69,18 @@ fn cut(style: HairStyle) -> Cut {
             step: 0.75,
             top: 27.0,
             sides: 14.0,
-            volume: 1.5,
-            lift: 0.30,
+            volume: 1.15,
+            lift: 0.16,
             weight: 0.42,
             ..base
         },
         HairStyle::Long => Cut {
-            strands: 13_000,
+            strands: 9_000,
             step: 0.95,
             top: 44.0,
             sides: 32.0,
-            volume: 1.6,
-            lift: 0.30,
+            volume: 1.25,
+            lift: 0.16,
             weight: 0.42,
             ..base
         },
@@ -288,7 +288,7 @@ impl Comb {
         let volume = cut.volume * lerp(0.30, 1.0, layer) * lerp(0.25, 1.0, smoothstep(0.2, 0.8, root.density))
             * (1.0 + 0.25 * lean(6))
             // Flat along the parting.
-            * lerp(1.0, smoothstep(-0.4, 3.2, (root.place.x - self.part).abs()), on_top);
+            * lerp(1.0, smoothstep(-0.8, 4.6, (root.place.x - self.part).abs()), on_top);
         let mut p = root.place - root.normal * 0.06;
         let mut heading = (root.normal * cut.lift + self.direction(p, root.place)).normalized();
         let mut points = vec![p];

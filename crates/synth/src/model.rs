@@ -8,11 +8,12 @@ use crate::config::{Clothing, HeadConfig};
 use crate::expression::{jaw_angle, turn_jaw};
 use crate::motion::HeadPose;
 use crate::mouth::MouthShape;
+use crate::occluder::Occluder;
 use crate::parts::{self, Bite, Part};
 use crate::raster::{Band, Seen};
 use crate::skin::SkinMap;
 use crate::subdivide::{Subdivision, normals};
-use crate::vec::{Mat3, Vec3, lerp};
+use crate::vec::{Mat3, Vec3, floor, lerp};
 
 /// The point that the head turns about.
 const PIVOT: Vec3 = Vec3::new(0.0, -7.0, -4.6);
@@ -24,6 +25,7 @@ enum Moves {
     WithJaw,
     Tongue,
     Still,
+    Prop,
 }
 
 #[derive(Debug, Clone)]
@@ -94,7 +96,7 @@ impl Placement {
 }
 
 impl Model {
-    pub(crate) fn new(config: &HeadConfig, skin_width: usize) -> Self {
+    pub(crate) fn new(config: &HeadConfig, occluder: &Occluder, skin_width: usize) -> Self {
         let cage = Cage::new(config);
         let surface = Subdivision::new(cage.rest.len(), &cage.triangles, 2);
         let neutral = cage.posed(&MouthShape::default(), &HeadPose::default());
@@ -155,6 +157,13 @@ impl Model {
         };
         model.add(parts::torso(config.masculine, collar), Moves::Still);
         model.open = model.openness();
+        // Things in front come after: they move, so their shade can't be fixed.
+        match occluder {
+            Occluder::None => {}
+            Occluder::Microphone { .. } => model.add(parts::microphone(), Moves::Prop),
+            Occluder::Card { .. } => model.add(parts::card(), Moves::Prop),
+        }
+        model.open.resize(model.rest.len(), 1.0);
         model
     }
 
@@ -177,8 +186,8 @@ impl Model {
         self.surface.len()
     }
 
-    /// The person in the world at one time.
-    pub(crate) fn pose(&self, mouth: &MouthShape, head: &HeadPose) -> Posed {
+    /// The person in the world at one time, and a thing in front of them at `prop`.
+    pub(crate) fn pose(&self, mouth: &MouthShape, head: &HeadPose, prop: Vec3) -> Posed {
         let placement = Placement::of(head);
         let cage = self.cage.posed(mouth, head);
         let mut points = self.surface.points(&cage);
@@ -195,10 +204,11 @@ impl Model {
                 }
                 Moves::Tongue => {
                     let moved =
-                        parts::tongue(&self.bite, mouth.tongue, |p| turn_jaw(p, angle * 0.9));
+                        parts::tongue(&self.bite, mouth.tongue, |p| turn_jaw(p, angle * 0.8));
                     points.extend(moved.points.iter().map(|&p| placement.apply(p)));
                 }
                 Moves::Still => points.extend_from_slice(rest),
+                Moves::Prop => points.extend(rest.iter().map(|&p| p + prop)),
             }
         }
         let normals = normals(&points, &self.triangles);
@@ -328,11 +338,12 @@ impl DepthPicture {
     pub(crate) fn lit(&self, view: &DepthView, p: Vec3, slack: f32) -> f32 {
         let s = view.see(p);
         let (x, y) = (s.x - 0.5, s.y - 0.5);
-        let (fx, fy) = (x.floor(), y.floor());
-        if fx < 0.0 || fy < 0.0 || fx + 1.0 >= self.size as f32 || fy + 1.0 >= self.size as f32 {
+        let (fx, fy) = (floor(x), floor(y));
+        let last = self.size as i32 - 1;
+        if fx < 0 || fy < 0 || fx >= last || fy >= last {
             return 1.0;
         }
-        let (tx, ty) = (x - fx, y - fy);
+        let (tx, ty) = (x - fx as f32, y - fy as f32);
         let at = fy as usize * self.size + fx as usize;
         let open = |at: usize| {
             if self.near[at] <= s.near + slack {

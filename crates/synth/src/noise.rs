@@ -1,6 +1,6 @@
 //! Repeatable noise: integer hashing and smooth value noise.
 
-use crate::vec::Vec3;
+use crate::vec::{Vec3, floor};
 
 /// Mixes 32 bits thoroughly (the finaliser of `MurmurHash3`, public domain constants).
 pub(crate) fn mix(mut h: u32) -> u32 {
@@ -27,9 +27,12 @@ fn fade(t: f32) -> f32 {
 
 /// Smooth noise in -1..1 with one feature per unit.
 pub(crate) fn value(p: Vec3, salt: u32) -> f32 {
-    let (fx, fy, fz) = (p.x.floor(), p.y.floor(), p.z.floor());
-    let (x, y, z) = (fx as i32, fy as i32, fz as i32);
-    let (tx, ty, tz) = (fade(p.x - fx), fade(p.y - fy), fade(p.z - fz));
+    let (x, y, z) = (floor(p.x), floor(p.y), floor(p.z));
+    let (tx, ty, tz) = (
+        fade(p.x - x as f32),
+        fade(p.y - y as f32),
+        fade(p.z - z as f32),
+    );
     let along = |a: f32, b: f32, t: f32| a + (b - a) * t;
     let row = |dy: i32, dz: i32| {
         along(

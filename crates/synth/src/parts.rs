@@ -134,13 +134,13 @@ pub(crate) fn teeth(bite: &Bite, upper: bool) -> Part {
 pub(crate) fn tongue(bite: &Bite, raise: f32, turn: impl Fn(Vec3) -> Vec3) -> Part {
     let tip_up = smoothstep(0.1, 0.75, raise);
     let between = smoothstep(0.75, 1.0, raise);
-    let floor = bite.edge.y - 0.75;
-    let target = bite.edge.y - 0.02 + 0.25 * (1.0 - between);
+    let floor = bite.edge.y - 0.52;
+    let target = bite.edge.y - 0.10 + 0.30 * (1.0 - between);
     Part::grid(14, 15, Material::Tongue, |row, column| {
         let v = row as f32 / 13.0;
         let around = column as f32 / 14.0 * TAU;
         let (s, c) = around.sin_cos();
-        let body = (1.0 - v.powi(5)).max(0.0).sqrt();
+        let body = (1.0 - v.powi(7)).max(0.0).sqrt();
         let x = 1.75 * c * body * lerp(1.0, 0.72, v);
         let thick = if s > 0.0 { 0.55 } else { 0.75 };
         let groove = 0.12 * bell(x * x, 0.35) * s.max(0.0);
@@ -149,7 +149,7 @@ pub(crate) fn tongue(bite: &Bite, raise: f32, turn: impl Fn(Vec3) -> Vec3) -> Pa
         let mut p = turn(rest);
         // The tip leaves the jaw for the teeth.
         let lift = tip_up * smoothstep(0.35, 1.0, v);
-        p.y = lerp(p.y, p.y.max(target - 0.18 + 0.22 * s * body), lift);
+        p.y = lerp(p.y, p.y.max(target - 0.16 + 0.20 * s * body), lift);
         p.z += between * 0.62 * smoothstep(0.5, 1.0, v);
         (p, 0.0)
     })
@@ -293,4 +293,30 @@ pub(crate) fn ear_place(centre: Vec3, axes: Vec3, side: f32) -> Vec3 {
     let (dy, dz) = ((y - centre.y) / axes.y, (z - centre.z) / axes.z);
     let x = axes.x * (1.0 - dy * dy - dz * dz).max(0.0).sqrt();
     Vec3::new(side * (x - 0.1), y, z)
+}
+
+/// A microphone on a stand in front of the person, the middle of its head at 0.
+pub(crate) fn microphone() -> Part {
+    let (rings, spokes) = (26, 25);
+    Part::grid(rings, spokes, Material::Prop, |ring, spoke| {
+        let (s, c) = (spoke as f32 / (spokes - 1) as f32 * TAU).sin_cos();
+        // A ball of foam, a collar, and a pole to below the picture.
+        let (y, radius, tint) = if ring < 18 {
+            let (sin, cos) = (ring as f32 / 17.0 * 2.75).sin_cos();
+            (2.5 * cos, 2.1 * sin, 0.0)
+        } else {
+            let down = [2.3, 2.9, 3.0, 3.9, 4.0, 20.0, 50.0, 50.0][ring - 18];
+            let wide = [0.8, 0.95, 1.1, 1.1, 0.75, 0.75, 0.75, 0.0][ring - 18];
+            (-down, wide, 1.0)
+        };
+        (Vec3::new(radius * c, y, radius * s), tint)
+    })
+}
+
+/// An upright card, 12 cm by 16 cm, its middle at 0.
+pub(crate) fn card() -> Part {
+    Part::grid(2, 2, Material::Prop, |row, column| {
+        let place = Vec3::new(column as f32 * 12.0 - 6.0, 8.0 - row as f32 * 16.0, 0.0);
+        (place, 2.0)
+    })
 }

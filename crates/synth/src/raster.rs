@@ -75,27 +75,23 @@ impl Band {
         }
         let inv = 1.0 / area;
         let top = self.top as f32;
-        let low_y = (a.y.min(b.y).min(c.y) - top - 0.5).ceil().max(0.0);
-        let high_y = (a.y.max(b.y).max(c.y) - top - 0.5)
-            .floor()
-            .min(self.rows as f32 - 1.0);
-        let low_x = (a.x.min(b.x).min(c.x) - 0.5).ceil().max(0.0);
-        let high_x = (a.x.max(b.x).max(c.x) - 0.5)
-            .floor()
-            .min(self.width as f32 - 1.0);
-        if low_y > high_y || low_x > high_x {
+        let low_y = (a.y.min(b.y).min(c.y) - top + 0.5).max(0.0) as usize;
+        let high_y = ((a.y.max(b.y).max(c.y) - top + 0.5).max(0.0) as usize).min(self.rows);
+        let low_x = (a.x.min(b.x).min(c.x) + 0.5).max(0.0) as usize;
+        let high_x = ((a.x.max(b.x).max(c.x) + 0.5).max(0.0) as usize).min(self.width);
+        if low_y >= high_y || low_x >= high_x {
             return;
         }
         // Barycentric weights of b and c and the depth are affine in x and y.
         let (bx, by) = ((c.y - a.y) * inv, -(c.x - a.x) * inv);
         let (cx, cy) = (-(b.y - a.y) * inv, (b.x - a.x) * inv);
         let (nb, nc) = (b.near - a.near, c.near - a.near);
-        for row in low_y as usize..=high_y as usize {
+        for row in low_y..high_y {
             let py = row as f32 + top + 0.5 - a.y;
             let line = row * self.width;
-            let px = low_x + 0.5 - a.x;
+            let px = low_x as f32 + 0.5 - a.x;
             let (mut wb, mut wc) = (px * bx + py * by, px * cx + py * cy);
-            for column in low_x as usize..=high_x as usize {
+            for column in low_x..high_x {
                 if wb >= 0.0 && wc >= 0.0 && wb + wc <= 1.0 {
                     let near = a.near + wb * nb + wc * nc;
                     let at = line + column;
@@ -110,42 +106,53 @@ impl Band {
         }
     }
 
-    /// Draws a line `thick` samples wide as index `id`.
-    pub(crate) fn line(&mut self, from: Seen, to: Seen, thick: f32, id: u32) {
+    /// Draws a line `thick` samples wide (1 at least) as index `id`.
+    pub(crate) fn line(&mut self, from: Seen, to: Seen, thick: i32, id: u32) {
+        const ONE: f32 = 65536.0;
         let (dx, dy) = (to.x - from.x, to.y - from.y);
-        let steps = dx.abs().max(dy.abs()).ceil().max(1.0);
-        let inv = 1.0 / steps;
-        let wide = dx.abs() < dy.abs();
-        let half = 0.5 * thick;
-        for step in 0..steps as usize {
-            let t = (step as f32 + 0.5) * inv;
-            let (x, y) = (from.x + dx * t, from.y + dy * t);
-            let near = from.near + (to.near - from.near) * t;
-            let (x0, x1, y0, y1) = if wide {
-                (x - half, x + half, y, y)
-            } else {
-                (x, x, y - half, y + half)
-            };
-            let (first_y, last_y) = (y0.floor(), y1.floor());
-            let (first_x, last_x) = (x0.floor(), x1.floor());
-            let mut py = first_y;
-            while py <= last_y {
-                let row = py - self.top as f32;
-                if row >= 0.0 && row < self.rows as f32 {
-                    let mut px = first_x;
-                    while px <= last_x {
-                        if px >= 0.0 && px < self.width as f32 {
-                            let at = row as usize * self.width + px as usize;
-                            if near > self.near[at] {
-                                self.near[at] = near;
-                                self.what[at] = id;
-                            }
-                        }
-                        px += 1.0;
+        let long = dx.abs().max(dy.abs());
+        let limit = 16_000.0;
+        let farthest = from
+            .x
+            .abs()
+            .max(from.y.abs())
+            .max(to.x.abs())
+            .max(to.y.abs());
+        // Also refuses places that are not numbers.
+        if farthest.is_nan() || farthest >= limit {
+            return;
+        }
+        let steps = long as i32 + 1;
+        let inv = 1.0 / steps as f32;
+        // 16.16 fixed point: no rounding calls in the innermost loop.
+        let (step_x, step_y) = ((dx * inv * ONE) as i32, (dy * inv * ONE) as i32);
+        let across = dx.abs() < dy.abs();
+        let back = 0.5 * (thick - 1) as f32;
+        let (shift_x, shift_y) = if across { (back, 0.0) } else { (0.0, back) };
+        let mut x = ((from.x + 0.5 * dx * inv - shift_x) * ONE) as i32;
+        let mut y = ((from.y + 0.5 * dy * inv - shift_y - self.top as f32) * ONE) as i32;
+        let step_near = (to.near - from.near) * inv;
+        let mut near = from.near + 0.5 * step_near;
+        let (width, rows) = (self.width as i32, self.rows as i32);
+        for _ in 0..steps {
+            let (mut px, mut py) = (x >> 16, y >> 16);
+            for _ in 0..thick {
+                if px >= 0 && px < width && py >= 0 && py < rows {
+                    let at = (py * width + px) as usize;
+                    if near > self.near[at] {
+                        self.near[at] = near;
+                        self.what[at] = id;
                     }
                 }
-                py += 1.0;
+                if across {
+                    px += 1;
+                } else {
+                    py += 1;
+                }
             }
+            x += step_x;
+            y += step_y;
+            near += step_near;
         }
     }
 }

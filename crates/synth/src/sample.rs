@@ -2,10 +2,14 @@
 
 use units::{FrameRate, RateError, Seconds};
 
+use crate::background::Background;
 use crate::clip::{Clip, ClipFormat, Scene};
-use crate::config::HeadConfig;
+use crate::config::{Clothing, HairStyle, HeadConfig};
 use crate::error::SynthError;
+use crate::light::Lighting;
+use crate::motion::MotionStyle;
 use crate::mouth::Phone;
+use crate::occluder::Occluder;
 
 /// A word with its time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,8 +107,8 @@ pub fn sample() -> Sample {
         text: TEXT,
         voice: "slt",
         duration: start,
-        person: HeadConfig::from_seed(PERSON),
-        scene: Scene::from_seed(ROOM),
+        person: person(),
+        scene: scene(),
         size: (640, 640),
         words: WORDS
             .iter()
@@ -118,8 +122,36 @@ pub fn sample() -> Sample {
     }
 }
 
-const PERSON: u64 = 6;
-const ROOM: u64 = 6;
+/// A woman with chin-length brown hair.
+fn person() -> HeadConfig {
+    HeadConfig {
+        skin_tone: 0.22,
+        ruddy: 0.55,
+        freckles: 0.25,
+        age: 0.2,
+        lip_colour: 0.62,
+        hair: HairStyle::Bob,
+        hair_colour: [0.105, 0.052, 0.026],
+        eye_colour: [0.10, 0.16, 0.15],
+        clothing: Clothing::Tee,
+        cloth_colour: [0.05, 0.17, 0.20],
+        ..HeadConfig::from_seed(6)
+    }
+}
+
+/// A bright room, light from the upper left.
+fn scene() -> Scene {
+    Scene {
+        lighting: Lighting::portrait(),
+        background: Background::Room { seed: 6 },
+        motion: MotionStyle::calm(6),
+        field: 40.0,
+        offset: [0.0, 0.02],
+        occluder: Occluder::None,
+        grain: 1.2,
+        samples: 2,
+    }
+}
 
 impl Sample {
     /// 25 pictures per second at the sample's size.

@@ -5,10 +5,10 @@ use crate::vec::{Vec3, lerp, smoothstep};
 
 /// Height of the hairline by the angle from the front (degrees), at rest.
 const HAIRLINE: [(f32, f32); 12] = [
-    (0.0, 8.35),
-    (18.0, 8.3),
-    (32.0, 7.9),
-    (45.0, 6.9),
+    (0.0, 7.85),
+    (18.0, 7.85),
+    (32.0, 7.5),
+    (45.0, 6.6),
     (56.0, 5.6),
     (64.0, 3.9),
     (70.0, 2.3),

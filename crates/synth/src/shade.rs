@@ -1,6 +1,7 @@
 //! Colour of a sample by what it sees.
 
 use crate::cage::Material;
+use crate::canonical::EYELIDS;
 use crate::config::{Clothing, HeadConfig};
 use crate::light::{Lamps, Lit};
 use crate::model::{DepthPicture, DepthView, Model, Posed};
@@ -37,11 +38,12 @@ impl Shader<'_> {
         let tint = mixed(&self.model.tint);
         match self.model.materials[index] {
             Material::Skin => self.skin(at, rest, normal, view, open),
-            Material::MouthLining => self.lining(at, rest, normal, view),
+            Material::MouthLining => self.lining(at, normal, view),
             Material::LidRim => self.rim(at, rest, normal, view, open),
             Material::Eye(side) => self.eye(at, view, open, usize::from(side)),
             Material::Tooth => self.tooth(at, rest, normal, view, tint),
             Material::Tongue => self.tongue(at, rest, normal, view),
+            Material::Prop => self.prop(at, rest, normal, view, tint),
             Material::Cloth => self.cloth(at, rest, normal, view, open, tint),
         }
     }
@@ -73,25 +75,27 @@ impl Shader<'_> {
         scattered + (dull + oily) * texel.gloss
     }
 
-    /// Light inside the mouth falls off with depth behind the lips.
-    fn inside(&self, rest: Vec3) -> f32 {
-        let lips = self.model.rest[13].z;
-        let depth = (lips - 0.2 - rest.z).max(0.0);
-        let wide = smoothstep(0.0, 1.3, self.gap);
-        (0.10 + 0.62 * wide) * (-depth * lerp(1.1, 0.55, wide)).exp()
+    /// How far a point of the mouth is behind the lips, in centimetres.
+    fn behind_lips(&self, at: Vec3) -> f32 {
+        let forward = self.posed.placement.turn.apply(Vec3::new(0.0, 0.0, 1.0));
+        let lips = (self.posed.points[13] + self.posed.points[14]) * 0.5;
+        (lips - at).dot(forward)
     }
 
-    fn lining(&self, at: Vec3, rest: Vec3, normal: Vec3, view: Vec3) -> Vec3 {
-        let lips = self.model.rest[13].z;
-        let deep = smoothstep(0.02, 0.42, lips - rest.z);
+    /// Light inside the mouth falls off with depth behind the lips.
+    fn inside(&self, at: Vec3) -> f32 {
+        let depth = (self.behind_lips(at) - 0.2).max(0.0);
+        let wide = smoothstep(0.0, 1.3, self.gap);
+        lerp(0.24, 0.96, wide) * (-depth * lerp(0.8, 0.36, wide)).exp()
+    }
+
+    fn lining(&self, at: Vec3, normal: Vec3, view: Vec3) -> Vec3 {
+        let behind = self.behind_lips(at);
+        let deep = smoothstep(0.02, 0.42, behind);
         let lip = self.model.skin.at(self.model.rest[14]).albedo;
         let flesh = Vec3::new(0.30, 0.085, 0.085);
         let colour = lip.lerp(flesh, deep);
-        let light = lerp(
-            0.85,
-            self.inside(rest),
-            smoothstep(0.0, 0.30, lips - rest.z),
-        );
+        let light = lerp(0.85, self.inside(at), smoothstep(0.0, 0.30, behind));
         let lit = Lit {
             normal,
             view,
@@ -146,19 +150,23 @@ impl Shader<'_> {
             // Light gathers on the far side from the lamp.
             let toward = turn.transposed().apply(self.lamps.key);
             let gather = 1.0 - 0.45 * (local.x * toward.x + local.y * toward.y);
-            base * ((0.85 + 0.65 * spokes) * ring * inner * gather * 1.05).max(0.04)
+            base * ((0.85 + 0.65 * spokes) * ring * inner * gather * 0.85).max(0.04)
         };
         let pupil = smoothstep(0.40, 0.34, r);
         let white = {
             let vein = noise::fractal(out * 9.0, 3, salt ^ 5).abs();
             let far = smoothstep(0.55, 1.15, angle);
-            Vec3::new(0.70, 0.665, 0.635)
+            Vec3::new(0.60, 0.57, 0.545)
                 .lerp(Vec3::new(0.62, 0.46, 0.42), far * (0.30 + 0.5 * vein))
         };
         let edge = smoothstep(1.06, 0.93, r);
         let albedo = white.lerp(iris, edge) * (1.0 - pupil * 0.97);
         let shade = smoothstep(0.10, 0.62, open);
-        let shade = lerp(0.16, 1.0, shade);
+        // The upper lid and its lashes shade the eye below them.
+        let up = turn.apply(Vec3::new(0.0, 1.0, 0.0));
+        let lid = self.posed.points[EYELIDS[side][0][4]];
+        let under = (lid - at).dot(up) - 0.12 * (at - lid).dot(at - lid);
+        let shade = lerp(0.16, 1.0, shade) * lerp(0.38, 1.0, smoothstep(-0.08, 0.40, under));
         let key = lerp(
             0.35,
             1.0,
@@ -186,11 +194,11 @@ impl Shader<'_> {
     }
 
     fn tooth(&self, at: Vec3, rest: Vec3, normal: Vec3, view: Vec3, gum: f32) -> Vec3 {
-        let enamel = Vec3::new(0.60, 0.555, 0.465);
+        let enamel = Vec3::new(0.66, 0.605, 0.50);
         let flesh = Vec3::new(0.44, 0.17, 0.155);
         let gum = smoothstep(0.35, 0.65, gum);
         let side = bell(rest.x * rest.x, 2.3);
-        let light = self.inside(rest) * lerp(0.45, 1.25, side);
+        let light = self.inside(at) * lerp(0.45, 1.25, side);
         let lit = Lit {
             normal,
             view,
@@ -203,15 +211,39 @@ impl Shader<'_> {
 
     fn tongue(&self, at: Vec3, rest: Vec3, normal: Vec3, view: Vec3) -> Vec3 {
         let rough = noise::fractal(rest * 9.0, 2, 77);
-        let flesh = Vec3::new(0.42, 0.155, 0.15) * (1.0 + 0.15 * rough);
-        let light = (self.inside(rest) * 1.15).min(1.0);
+        let flesh = Vec3::new(0.52, 0.20, 0.19) * (1.0 + 0.15 * rough);
+        let light = (self.inside(at) * 1.9).min(1.0);
         let lit = Lit {
             normal,
             view,
             key: self.key(at, normal) * light,
             open: light,
         };
-        self.lamps.skin(&lit).times(flesh) * light.sqrt() + self.lamps.shine(&lit, 0.3, 0.03) * 0.7
+        self.lamps.skin(&lit).times(flesh) + self.lamps.shine(&lit, 0.3, 0.03) * (0.7 * light)
+    }
+
+    /// Foam (tint 0), metal (1) or paper (2).
+    fn prop(&self, at: Vec3, rest: Vec3, normal: Vec3, view: Vec3, tint: f32) -> Vec3 {
+        let metal = smoothstep(0.4, 0.6, tint) * smoothstep(1.6, 1.4, tint);
+        let paper = smoothstep(1.4, 1.6, tint);
+        let grain = noise::value(rest * 7.0, 5);
+        let rough = Vec3::splat(0.25 * grain * (1.0 - metal) * (1.0 - paper));
+        let base = lerp(lerp(0.020, 0.10, metal), 0.62, paper);
+        let lines = paper
+            * smoothstep(0.55, 0.8, (rest.y * 5.0).sin())
+            * smoothstep(5.0, 4.6, rest.x.abs());
+        let normal = (normal + rough).normalized();
+        let lit = Lit {
+            normal,
+            view,
+            key: self.key(at, normal),
+            open: 0.9,
+        };
+        self.lamps.matt(&lit) * (base * (1.0 - 0.45 * lines))
+            + self
+                .lamps
+                .shine(&lit, lerp(0.7, 0.3, metal), lerp(0.03, 0.4, metal))
+                * (1.0 - paper)
     }
 
     fn cloth(&self, at: Vec3, rest: Vec3, normal: Vec3, view: Vec3, open: f32, tint: f32) -> Vec3 {
@@ -233,7 +265,9 @@ impl Shader<'_> {
         match self.config.clothing {
             Clothing::Tee => {
                 slope += Vec3::splat(0.05 * noise::value(rest * 11.0, salt));
-                base *= 1.0 - 0.10 * collar;
+                // A ribbed band around the neck.
+                let ribs = (s * 75.0).sin();
+                base *= 1.0 - collar * (0.16 + 0.06 * ribs);
             }
             Clothing::Knit => {
                 // Ribs downwards, closer on the collar.
@@ -267,7 +301,7 @@ impl Shader<'_> {
             }
         }
         base *= 1.0 + 0.10 * fold;
-        let normal = (normal - self.turned(slope)).normalized();
+        let normal = (normal - slope).normalized();
         let lit = Lit {
             normal,
             view,
@@ -276,11 +310,5 @@ impl Shader<'_> {
         };
         let fuzz = (1.0 - normal.dot(view).max(0.0)).powi(3) * 0.25;
         self.lamps.matt(&lit).times(base) * (1.0 + fuzz) + self.lamps.shine(&lit, 0.7, 0.03) * 0.25
-    }
-
-    fn turned(&self, slope: Vec3) -> Vec3 {
-        // The clothes stay in the world; only the head turns.
-        let _ = self;
-        slope
     }
 }

@@ -63,7 +63,7 @@ fn warp(p: Vec3, config: &HeadConfig) -> Vec3 {
     q.z += below_mouth * 0.45 * s.chin_forward * smoothstep(4.5, 1.0, p.x.abs());
     // Jaw: breadth below the ears, square when masculine.
     let jaw = smoothstep(-1.5, -6.0, p.y) * smoothstep(1.0, 4.5, p.x.abs());
-    q.x += side * jaw * (0.38 * s.jaw + 0.34 * m - 0.25);
+    q.x += side * jaw * (0.34 * s.jaw + 0.55 * m - 0.50);
     // Cheek bones and cheeks.
     let bone = around(p, Vec3::new(side * 5.4, 0.6, 2.6), Vec3::new(2.2, 1.7, 3.0));
     q += Vec3::new(side * 0.20, 0.0, 0.22) * (bone * s.cheekbones);
@@ -88,7 +88,7 @@ fn warp(p: Vec3, config: &HeadConfig) -> Vec3 {
     // Eyes: scaled and slanted about their own centres.
     let eye = Vec3::new(side * 3.16, 2.62, 3.7);
     let near_eye = around(p, eye, Vec3::new(2.0, 1.3, 2.0));
-    let size = 0.13 + 0.05 * s.eye_size;
+    let size = 0.19 - 0.08 * m + 0.05 * s.eye_size;
     q.x += near_eye * (p.x - eye.x) * (size + 0.03);
     q.y += near_eye * ((p.y - eye.y) * size * 1.3 + side * (p.x - eye.x) * 0.055 * s.eye_slant);
     q.x += side * around(p, eye, Vec3::new(2.4, 1.8, 3.0)) * 0.13 * s.eye_spacing;
@@ -108,7 +108,7 @@ fn warp(p: Vec3, config: &HeadConfig) -> Vec3 {
     q.x += side * corner * (0.16 * s.mouth_width + 0.05);
     q.y += 0.20 * corner;
     // Whole head.
-    q.x *= 1.0 + 0.025 * s.breadth;
+    q.x *= 0.975 + 0.02 * m + 0.025 * s.breadth;
     q.y *= 1.0 + 0.02 * s.length;
     // No face is the same on both sides.
     q.y += s.asymmetry * (0.012 * mouth * p.x + 0.05 * side * near_eye);

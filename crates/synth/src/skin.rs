@@ -3,12 +3,12 @@
 use rayon::prelude::*;
 
 use crate::cage::{Cage, Material};
-use crate::canonical::{EYELIDS, UPPER_LIP};
+use crate::canonical::{BROWS, EYELIDS, UPPER_LIP};
 use crate::config::{HairStyle, HeadConfig};
 use crate::noise;
 use crate::raster::{Band, NOTHING, Seen, weights};
 use crate::scalp;
-use crate::vec::{Vec3, bell, lerp, smoothstep};
+use crate::vec::{Vec3, bell, floor, lerp, smoothstep};
 
 /// What the skin is like at one point.
 #[derive(Debug, Clone, Copy)]
@@ -166,9 +166,9 @@ impl SkinMap {
         let (u, v) = place(p);
         let x = u * self.width as f32 - 0.5;
         let y = (v * self.height as f32 - 0.5).clamp(0.0, self.height as f32 - 1.001);
-        let (fx, fy) = (x.floor(), y.floor());
-        let (tx, ty) = (x - fx, y - fy);
-        let x0 = (fx as i32).rem_euclid(self.width as i32) as usize;
+        let (fx, fy) = (floor(x), floor(y));
+        let (tx, ty) = (x - fx as f32, y - fy as f32);
+        let x0 = fx.rem_euclid(self.width as i32) as usize;
         let x1 = (x0 + 1) % self.width;
         let row = fy as usize * self.width;
         let corners = [
@@ -206,6 +206,7 @@ struct Painter<'a> {
     eyes: [Vec3; 2],
     lids: [[Vec<Vec3>; 2]; 2],
     nostrils: [Vec3; 2],
+    brows: [Vec<Vec3>; 2],
     recede: f32,
     hair: f32,
 }
@@ -225,6 +226,15 @@ impl<'a> Painter<'a> {
             nostrils: NOSTRILS.map(|ring| {
                 ring.iter().fold(Vec3::ZERO, |sum, &i| sum + cage.rest[i])
                     * (1.0 / ring.len() as f32)
+            }),
+            brows: BROWS.map(|row| {
+                row.iter()
+                    .map(|&i| Vec3 {
+                        z: 0.0,
+                        y: cage.rest[i].y - 0.62,
+                        ..cage.rest[i]
+                    })
+                    .collect()
             }),
             recede: recede(config),
             hair: if config.hair == HairStyle::Cropped {
@@ -279,6 +289,16 @@ impl<'a> Painter<'a> {
                     .map(|s| to_segment(p, s[0], s[1]))
                     .fold(9.0, f32::min);
                 let reach = if which == 0 { 0.15 } else { 0.09 };
+                if which == 0 {
+                    // The fold above the lid.
+                    let flat = Vec3::new(p.x, p.y - 0.44, 0.0);
+                    let fold = row[1..8]
+                        .windows(2)
+                        .map(|s| to_segment(flat, Vec3 { z: 0.0, ..s[0] }, Vec3 { z: 0.0, ..s[1] }))
+                        .fold(9.0, f32::min);
+                    let crease = bell(fold * fold, 0.075) * front;
+                    colour = tint(colour, Vec3::new(0.52, 0.42, 0.40), crease * 0.75);
+                }
                 let line = bell(near * near, reach) * if which == 0 { 0.75 } else { 0.4 };
                 colour = tint(colour, Vec3::new(0.30, 0.22, 0.20), line);
             }
@@ -288,6 +308,16 @@ impl<'a> Painter<'a> {
             let d = Vec3::new(d.x / 0.42, (d.y + 0.02) / 0.24, d.z / 0.55);
             let hole = smoothstep(1.25, 0.55, d.length());
             colour = tint(colour, Vec3::new(0.10, 0.055, 0.05), hole);
+        }
+        for brow in &self.brows {
+            let flat = Vec3::new(p.x, p.y, 0.0);
+            let near = brow
+                .windows(2)
+                .map(|s| to_segment(flat, s[0], s[1]))
+                .fold(9.0, f32::min);
+            let under = bell(near * near, 0.25 + 0.10 * c.masculine) * front;
+            let hair = Vec3::new(c.hair_colour[0], c.hair_colour[1], c.hair_colour[2]);
+            colour = colour.lerp(hair.lerp(self.base * 0.5, 0.4), 0.45 * under);
         }
         // Mottling.
         let mottle = 0.045 * n(0.8, 3, 2) + 0.03 * n(5.0, 2, 3);
@@ -361,7 +391,7 @@ impl<'a> Painter<'a> {
             |scale: f32, octaves: u32, k: u32| noise::fractal(p * scale, octaves, self.salt ^ k);
         let age = self.config.age;
         let pores = 0.0045 * n(11.0, 2, 11);
-        let uneven = 0.010 * n(2.6, 2, 12);
+        let uneven = 0.006 * n(2.6, 2, 12);
         // Lines across the forehead and beside the eyes, faint.
         let forehead = smoothstep(5.6, 7.0, p.y) * smoothstep(0.0, 2.5, p.z);
         let wave = p.y * 5.2 + 0.5 * n(0.5, 1, 13);
@@ -373,7 +403,7 @@ impl<'a> Painter<'a> {
 
 /// How far the hair has gone back from the temples.
 pub(crate) fn recede(config: &HeadConfig) -> f32 {
-    config.masculine * config.age * 1.1
+    config.masculine * (0.2 + config.age)
 }
 
 fn to_segment(p: Vec3, a: Vec3, b: Vec3) -> f32 {

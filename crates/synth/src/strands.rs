@@ -107,7 +107,8 @@ pub(crate) fn draw(
                         .colours
                         .push(shade(base, along, (out, sheen), view, lamps, lit, depth));
                     if i + 1 < count {
-                        drawn.lines.push((at as u32, strand.thick));
+                        let end = if i + 3 < count { 1.0 } else { 0.45 };
+                        drawn.lines.push((at as u32, strand.thick * end));
                     }
                 }
             }
@@ -142,15 +143,15 @@ fn shade(
         let tl = along.dot(to);
         let sin_l = (1.0 - tl * tl).max(0.0).sqrt();
         let mirror =
-            |shift: f32, sharp: f32| (sin_l * sin_v - (tl + shift) * tv).max(0.0).powf(sharp);
-        let shine = Vec3::splat(0.035 * mirror(0.10, 60.0));
-        let glow = (base * 1.1 + Vec3::splat(0.012)) * (0.55 * mirror(-0.16, 16.0));
+            |shift: f32, sharp: i32| (sin_l * sin_v - (tl + shift) * tv).max(0.0).powi(sharp);
+        let shine = Vec3::splat(0.035 * mirror(0.10, 60));
+        let glow = (base * 1.1 + Vec3::splat(0.012)) * (0.55 * mirror(-0.16, 16));
         let facing = (0.35 + 0.65 * out.dot(to)).max(0.0);
         strength.times(base * (0.85 * sin_l) + (shine + glow) * sheen) * (arrives * facing)
     };
     lamp(lamps.key, lamps.key_colour, lit * open)
         + lamp(lamps.fill, lamps.fill_colour, open)
-        + lamp(lamps.rim, lamps.rim_colour, open)
+        + lamp(lamps.rim, lamps.rim_colour, 0.55 * open)
         + lamps.around(Vec3::new(0.0, 0.4, 0.0)).times(base) * (0.9 * open)
 }
 
@@ -162,7 +163,7 @@ pub(crate) fn face_hair(config: &HeadConfig, model: &Model) -> Vec<Strand> {
     let brow_rows = lerp(1.0, 1.55, config.masculine);
     for (side, brow) in BROWS.iter().enumerate() {
         let sign = if side == 0 { -1.0 } else { 1.0 };
-        for i in 0..520 {
+        for i in 0..400 {
             let k = side * 1000 + i;
             // 0 at the outer end.
             let along = draw(k, 0);
@@ -173,7 +174,7 @@ pub(crate) fn face_hair(config: &HeadConfig, model: &Model) -> Vec<Strand> {
             let width = 0.52 * brow_rows * smoothstep(-0.15, 0.45, along) * lerp(1.0, 0.8, along);
             let across = draw(k, 1) - 0.5;
             let (a, b) = (brow[column], brow[column + 1]);
-            let root_down = -0.40 - width * across - 0.10 * (1.0 - along) - 0.16 * along * along;
+            let root_down = -0.40 - width * across - 0.10 * (1.0 - along) - 0.24 * along * along;
             let inward = smoothstep(0.82, 1.0, along);
             let mut dir = Vec3::new(
                 sign * lerp(1.0, 0.25, inward),
@@ -182,7 +183,7 @@ pub(crate) fn face_hair(config: &HeadConfig, model: &Model) -> Vec<Strand> {
             )
             .normalized();
             dir = (dir + Vec3::new(draw(k, 2) - 0.5, draw(k, 3) - 0.5, 0.0) * 0.22).normalized();
-            let length = lerp(0.30, 0.60, draw(k, 4));
+            let length = lerp(0.35, 0.70, draw(k, 4));
             let root = Vec3::new(0.0, root_down, 0.0);
             // Find the skin's depth under the root: the brow's own height is enough.
             let base = model.rest[a].lerp(model.rest[b], t);
@@ -205,7 +206,7 @@ pub(crate) fn face_hair(config: &HeadConfig, model: &Model) -> Vec<Strand> {
                     lash: false,
                 },
                 tone: lerp(0.8, 1.5, draw(k, 5)),
-                thick: 0.03,
+                thick: 0.02,
                 open: 0.9,
             });
         }
@@ -213,13 +214,13 @@ pub(crate) fn face_hair(config: &HeadConfig, model: &Model) -> Vec<Strand> {
     for (side, lids) in EYELIDS.iter().enumerate() {
         let sign = if side == 0 { -1.0 } else { 1.0 };
         for (which, lid) in lids.iter().enumerate() {
-            let count = if which == 0 { 70 } else { 36 };
+            let count = if which == 0 { 54 } else { 26 };
             for i in 0..count {
                 let k = 4000 + side * 1000 + which * 400 + i;
                 let at = 0.15 + 7.6 * (i as f32 + draw(k, 0)) / count as f32;
                 let column = (at as usize).min(7);
                 let outer = 1.0 - at / 8.0;
-                let long = if which == 0 { 0.62 } else { 0.30 } * lerp(1.0, 0.72, config.masculine);
+                let long = if which == 0 { 0.56 } else { 0.24 } * lerp(1.0, 0.72, config.masculine);
                 let length = long * lerp(0.55, 1.0, outer) * lerp(0.75, 1.0, draw(k, 1));
                 let out = sign * lerp(-0.25, 0.75, outer) + 0.25 * (draw(k, 2) - 0.5);
                 let rise = if which == 0 { 1.0 } else { -0.8 };
@@ -228,7 +229,7 @@ pub(crate) fn face_hair(config: &HeadConfig, model: &Model) -> Vec<Strand> {
                         let d = s as f32 / 4.0;
                         Vec3::new(
                             out * d * length,
-                            rise * length * (0.15 * d + 0.65 * d * d),
+                            rise * length * (0.75 * d * d - 0.05 * d),
                             length * (0.85 * d - 0.25 * d * d) + 0.02,
                         )
                     })
@@ -243,7 +244,7 @@ pub(crate) fn face_hair(config: &HeadConfig, model: &Model) -> Vec<Strand> {
                         lash: which == 0,
                     },
                     tone: 0.45,
-                    thick: if which == 0 { 0.026 } else { 0.016 },
+                    thick: if which == 0 { 0.016 } else { 0.008 },
                     open: 0.6,
                 });
             }

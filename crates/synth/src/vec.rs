@@ -176,3 +176,13 @@ pub(crate) fn lerp(a: f32, b: f32, t: f32) -> f32 {
 pub(crate) fn bell(squared_distance: f32, radius: f32) -> f32 {
     (-squared_distance / (radius * radius)).exp()
 }
+
+/// The whole number below `v`, without a call to the mathematics library.
+pub(crate) fn floor(v: f32) -> i32 {
+    let whole = v as i32;
+    if whole as f32 > v {
+        whole.wrapping_sub(1)
+    } else {
+        whole
+    }
+}

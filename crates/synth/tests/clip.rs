@@ -246,3 +246,53 @@ fn the_samples_words_and_phones_fit_each_other() -> Outcome {
     assert_eq!(sample.clip()?.frames(), 179);
     Ok(())
 }
+
+#[test]
+fn the_last_frame_of_three_hours_is_made_without_those_before_it() -> Outcome {
+    // Phones for three hours; frames are made one by one, whatever the length.
+    let spoken: Vec<Phone> = (0..100_000)
+        .map(|i| Phone {
+            label: ["aa", "m", "iy", "s"][i % 4].into(),
+            start: Seconds(i as f64 * 0.108),
+            end: Seconds((i + 1) as f64 * 0.108),
+        })
+        .collect();
+    let long = Clip::new(
+        &HeadConfig::from_seed(1),
+        &scene(1),
+        &spoken,
+        format(64, 10_800.0)?,
+    )?;
+    assert_eq!(long.frames(), 270_000);
+    let last = long.render(FrameIndex(269_999))?;
+    assert_eq!(last.data.len(), 3 * 64 * 64);
+    Ok(())
+}
+
+#[test]
+fn things_in_front_hide_the_face_and_leave_the_truth() -> Outcome {
+    let plain = clip(2, &["aa", "aa"], 0.2)?;
+    let hidden = Scene {
+        occluder: synth::Occluder::Microphone {
+            height: 5.0,
+            side: 0.0,
+        },
+        ..scene(2)
+    };
+    let covered = Clip::new(
+        &HeadConfig::from_seed(2),
+        &hidden,
+        &phones(&["aa", "aa"], 0.2),
+        format(96, 0.4)?,
+    )?;
+    let frame = FrameIndex(5);
+    let (a, b) = (plain.truth(frame)?, covered.truth(frame)?);
+    assert_eq!(a, b);
+    let (x, y) = (a.landmarks[14][0] as usize, a.landmarks[14][1] as usize);
+    let at = 3 * (y * 96 + x);
+    let (seen, behind) = (covered.render(frame)?, plain.render(frame)?);
+    let sum = |d: &[u8]| d[at..at + 3].iter().map(|&v| u32::from(v)).sum::<u32>();
+    assert!(sum(&seen.data) < 200, "dark foam: {}", sum(&seen.data));
+    assert!(sum(&seen.data) != sum(&behind.data));
+    Ok(())
+}
