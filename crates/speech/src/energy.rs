@@ -65,7 +65,11 @@ mod tests {
         let rate = SampleRate::new(48_000).unwrap();
         let samples: Vec<f32> = (0..48_000)
             .map(|n| {
-                let burst = if (24_000..26_400).contains(&n) { 0.5 } else { 0.0 };
+                let burst = if (24_000..26_400).contains(&n) {
+                    0.5
+                } else {
+                    0.0
+                };
                 0.2 + burst * (n as f32 * 0.3).sin()
             })
             .collect();

@@ -40,12 +40,12 @@ pub fn resample(samples: &[f32], from: SampleRate, to: SampleRate) -> Vec<f32> {
             let whole = (n * down / up) as i64;
             let phase = n * down % up;
             let own;
-            let weights = match table.as_ref().and_then(|t| t.get(phase as usize)) {
-                Some(weights) => weights,
-                None => {
-                    own = taps(phase as f64 / up as f64);
-                    &own
-                }
+            let weights = if let Some(weights) = table.as_ref().and_then(|t| t.get(phase as usize))
+            {
+                weights
+            } else {
+                own = taps(phase as f64 / up as f64);
+                &own
             };
             let first = whole - reach;
             let skip = usize::try_from(-first).unwrap_or(0);
@@ -84,7 +84,11 @@ fn bessel_i0(x: f64) -> f64 {
 }
 
 fn greatest_common_divisor(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
 }
 
 #[cfg(test)]
@@ -122,7 +126,11 @@ mod tests {
             .map(|n| (std::f64::consts::TAU * 9000.0 * f64::from(n) / 48_000.0).sin() as f32)
             .collect();
         let low = resample(&high, rate(48_000), rate(16_000));
-        let loudest = low.iter().skip(500).take(3000).fold(0.0_f32, |a, b| a.max(b.abs()));
+        let loudest = low
+            .iter()
+            .skip(500)
+            .take(3000)
+            .fold(0.0_f32, |a, b| a.max(b.abs()));
         assert!(loudest < 2e-3, "{loudest}");
     }
 

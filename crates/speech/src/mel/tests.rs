@@ -33,7 +33,10 @@ fn test_signal(samples: usize, seed: u32) -> Vec<f32> {
 fn assert_close(ours: &[f32], theirs: &[f32], tolerance: f32, what: &str) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
     for (band, (a, b)) in ours.iter().zip(theirs).enumerate() {
-        assert!((a - b).abs() <= tolerance, "{what} band {band}: {a} against {b}");
+        assert!(
+            (a - b).abs() <= tolerance,
+            "{what} band {band}: {a} against {b}"
+        );
     }
 }
 
@@ -67,9 +70,13 @@ fn a_tone_lights_its_own_band() {
     let frames = log_mel(&tone);
     assert_eq!(frames.len(), 100);
     let middle = frames[50];
-    let loudest = (0..MEL_BANDS).max_by(|&a, &b| middle[a].total_cmp(&middle[b])).unwrap();
+    let loudest = (0..MEL_BANDS)
+        .max_by(|&a, &b| middle[a].total_cmp(&middle[b]))
+        .unwrap();
     let bank = filter_bank();
-    let expected = (0..MEL_BANDS).max_by(|&a, &b| bank[a][25].total_cmp(&bank[b][25])).unwrap();
+    let expected = (0..MEL_BANDS)
+        .max_by(|&a, &b| bank[a][25].total_cmp(&bank[b][25]))
+        .unwrap();
     assert_eq!(loudest, expected);
 }
 
