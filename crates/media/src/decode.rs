@@ -64,10 +64,10 @@ pub(crate) struct DecodeFailure {
 }
 
 impl DecodeFailure {
-    fn new(at: Option<i64>, reason: impl ToString) -> Self {
+    fn new(at: Option<i64>, reason: impl std::fmt::Display) -> Self {
         Self {
             at,
-            reason: reason.to_string(),
+            reason: format!("{reason}"),
         }
     }
 }

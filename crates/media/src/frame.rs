@@ -205,11 +205,6 @@ impl Frame {
         &self.planes
     }
 
-    /// Luma, then chroma; in stored orientation. Lengths must not change.
-    pub(crate) fn planes_mut(&mut self) -> &mut [Plane] {
-        &mut self.planes
-    }
-
     pub(crate) fn levels(&self) -> Levels {
         Levels::new(self.format.bits, self.colour, self.width, self.height)
     }

@@ -20,9 +20,9 @@ use file::PositionedFile;
 pub(crate) use input::{Input, StreamView};
 pub(crate) use muxer::{Muxer, OutputStream, WriteFailure};
 pub(crate) use packet::{Packet, PacketData};
-pub(crate) use parameters::{Kind, Parameters, SideData, codec_id};
+pub(crate) use parameters::{Kind, Parameters, SideData};
 pub(crate) use picture::{
-    AvFrame, Converter, Picture, delivered, display_rotation, is_full_range, is_rgb, raw_number,
+    AvFrame, Converter, Picture, delivered, display_rotation, is_full_range, is_rgb,
 };
 pub(crate) use resampler::{Layout, Resampler};
 

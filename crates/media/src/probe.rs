@@ -151,7 +151,7 @@ pub(crate) fn probe(file: &Arc<File>, path: &Path) -> Result<Probe, MediaError> 
         duration = duration.max(info.times.end());
     }
     if let Some((info, _)) = &mut audio {
-        info.start = info.start - zero;
+        info.start -= zero;
         duration = duration.max(info.end());
     }
     let (video_info, video_index) = video.unzip();

@@ -21,6 +21,11 @@ impl SoundFile {
         Ok(Self { clip })
     }
 
+    /// The file as a clip.
+    pub fn clip(&self) -> &Clip {
+        &self.clip
+    }
+
     /// What the sound is.
     pub fn info(&self) -> Result<&AudioInfo, MediaError> {
         self.clip.sound()

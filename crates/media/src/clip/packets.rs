@@ -14,7 +14,6 @@ enum Source {
 
 /// A run of packets in decoding order.
 pub(crate) struct PacketReader {
-    clip: Clip,
     source: Source,
 }
 
@@ -46,25 +45,20 @@ impl Clip {
     fn packets(&self, request: &PacketsRequest) -> Result<PacketReader, MediaError> {
         let source = match self.backend() {
             Backend::InProcess { file, .. } => {
-                let source = PacketSource::open(file, request.clone())
+                let source = PacketSource::open(file, request)
                     .map_err(|failure| self.decode_error(failure, Seconds::ZERO))?;
                 Source::Here(Box::new(source))
             }
             Backend::Child(child) => Source::Child(child.packets(request)?),
         };
-        Ok(PacketReader {
-            clip: self.clone(),
-            source,
-        })
+        Ok(PacketReader { source })
     }
 }
 
 impl PacketReader {
     pub(crate) fn next(&mut self) -> Result<Option<PacketData>, MediaError> {
         match &mut self.source {
-            Source::Here(source) => source
-                .next()
-                .map_err(|failure| self.clip.decode_error(failure, Seconds::ZERO)),
+            Source::Here(source) => Ok(source.next()),
             Source::Child(stream) => stream.packet(),
         }
     }

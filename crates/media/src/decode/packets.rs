@@ -14,7 +14,7 @@ pub(crate) struct PacketSource {
 }
 
 impl PacketSource {
-    pub(crate) fn open(file: &Arc<File>, request: PacketsRequest) -> Result<Self, DecodeFailure> {
+    pub(crate) fn open(file: &Arc<File>, request: &PacketsRequest) -> Result<Self, DecodeFailure> {
         let failed = |code: Code| DecodeFailure::new(request.first, code);
         let seeks = request.seeks.iter().copied().map(Some).chain([None]);
         for seek in seeks {
@@ -58,9 +58,9 @@ impl PacketSource {
         Ok(self.request.count == 0)
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<PacketData>, DecodeFailure> {
+    pub(crate) fn next(&mut self) -> Option<PacketData> {
         if self.given >= self.request.count {
-            return Ok(None);
+            return None;
         }
         let data = self.packet.to_data();
         self.given += 1;
@@ -77,6 +77,6 @@ impl PacketSource {
                 }
             }
         }
-        Ok(Some(data))
+        Some(data)
     }
 }

@@ -66,12 +66,6 @@ impl Decoder {
             Err(code) => Err(code),
         }
     }
-
-    /// Forgets everything, after a seek.
-    pub(crate) fn flush(&mut self) {
-        // SAFETY: the context is open.
-        unsafe { ffi::avcodec_flush_buffers(self.0) }
-    }
 }
 
 impl Drop for Decoder {

@@ -48,7 +48,6 @@ pub(crate) enum SampleKind {
     PlanarFloat,
     Float,
     Short,
-    PlanarShort,
     Int,
     PlanarInt,
 }
@@ -59,7 +58,6 @@ impl SampleKind {
             Self::PlanarFloat => ffi::AVSampleFormat::AV_SAMPLE_FMT_FLTP,
             Self::Float => ffi::AVSampleFormat::AV_SAMPLE_FMT_FLT,
             Self::Short => ffi::AVSampleFormat::AV_SAMPLE_FMT_S16,
-            Self::PlanarShort => ffi::AVSampleFormat::AV_SAMPLE_FMT_S16P,
             Self::Int => ffi::AVSampleFormat::AV_SAMPLE_FMT_S32,
             Self::PlanarInt => ffi::AVSampleFormat::AV_SAMPLE_FMT_S32P,
         }
@@ -71,7 +69,7 @@ impl SampleKind {
             Self::PlanarFloat | Self::Float => target.extend_from_slice(&sample.to_ne_bytes()),
             // The inverse of the decoders' division by 2^15 and 2^31, so that samples which
             // came from integers go back to the same integers.
-            Self::Short | Self::PlanarShort => {
+            Self::Short => {
                 let value = (sample * 32_768.0)
                     .round_ties_even()
                     .clamp(-32_768.0, 32_767.0);
@@ -85,10 +83,7 @@ impl SampleKind {
     }
 
     fn is_planar(self) -> bool {
-        matches!(
-            self,
-            Self::PlanarFloat | Self::PlanarShort | Self::PlanarInt
-        )
+        matches!(self, Self::PlanarFloat | Self::PlanarInt)
     }
 }
 

@@ -4,7 +4,6 @@ use super::{Code, check};
 use crate::info::{ColourRange, ColourTags};
 use ffmpeg_next::ffi;
 use serde::{Deserialize, Serialize};
-use std::ffi::CString;
 use std::ptr;
 
 /// What a stream carries.
@@ -23,6 +22,10 @@ pub(crate) struct SideData {
 }
 
 /// Everything of `AVCodecParameters` that a muxer or an encoder needs.
+#[expect(
+    clippy::unsafe_derive_deserialize,
+    reason = "the unsafe methods rely on libav's structures, not on these values"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parameters {
     pub(crate) kind: Kind,
@@ -54,16 +57,6 @@ pub(crate) struct Parameters {
     pub(crate) trailing_padding: i32,
     pub(crate) seek_preroll: i32,
     pub(crate) side_data: Vec<SideData>,
-}
-
-/// libav's number of a codec by its short name.
-pub(crate) fn codec_id(name: &str) -> Option<u32> {
-    let name = CString::new(name).ok()?;
-    // SAFETY: the name is a valid C string; the descriptor is static data of libav.
-    unsafe {
-        let descriptor = ffi::avcodec_descriptor_get_by_name(name.as_ptr());
-        descriptor.as_ref().map(|found| found.id as u32)
-    }
 }
 
 /// The codec number as libav's enumeration. The number comes from libav itself (or from a

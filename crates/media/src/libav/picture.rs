@@ -135,11 +135,6 @@ pub(super) fn raw_of(format: PixelFormat) -> Raw {
         .map_or(Raw::AV_PIX_FMT_YUV420P, |(raw, _, _)| *raw)
 }
 
-/// libav's number for one of our formats.
-pub(crate) fn raw_number(format: PixelFormat) -> i32 {
-    raw_of(format) as i32
-}
-
 impl AvFrame {
     pub(crate) fn new() -> Result<Self, Code> {
         // SAFETY: allocation only.

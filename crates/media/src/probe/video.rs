@@ -15,7 +15,7 @@ use ffmpeg_next::ffi::AVFrameSideDataType as Side;
 use ffmpeg_next::ffi::AVPacketSideDataType as PacketSide;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use units::{FrameIndex, Seconds};
 
@@ -39,6 +39,9 @@ struct First {
     interlaced: bool,
     hdr: HdrMetadata,
 }
+
+/// Starts of the frames, where the last one ends if that is known, and the packets.
+type Found = (Vec<i64>, Option<i64>, Vec<PacketEntry>);
 
 /// The state of a pass over the packets.
 pub(super) struct Scan {
@@ -180,7 +183,7 @@ impl Scan {
         if times.is_empty() {
             return Err(no_frames());
         }
-        let info = self.info(first, times, &packets, path, warnings);
+        let info = self.info(first, times, &packets, warnings);
         let index = VideoIndex {
             stream,
             parameters: self.view.parameters.clone(),
@@ -191,11 +194,7 @@ impl Scan {
     }
 
     /// Frame times from packet times.
-    fn by_packets(
-        &self,
-        first: &First,
-        warnings: &mut Vec<String>,
-    ) -> (Vec<i64>, Option<i64>, Vec<PacketEntry>) {
+    fn by_packets(&self, first: &First, warnings: &mut Vec<String>) -> Found {
         let mut starts = BTreeSet::new();
         let mut end = None;
         let mut packets = Vec::with_capacity(self.packets.len());
@@ -237,7 +236,7 @@ impl Scan {
         file: &Arc<File>,
         stream: usize,
         path: &Path,
-    ) -> Result<(Vec<i64>, Option<i64>, Vec<PacketEntry>), MediaError> {
+    ) -> Result<Found, MediaError> {
         let failed = |code: Code| MediaError::Unreadable {
             path: path.to_path_buf(),
             reason: code.to_string(),
@@ -294,7 +293,6 @@ impl Scan {
         first: &First,
         times: FrameTimes,
         packets: &[PacketEntry],
-        _path: PathBuf,
         warnings: &mut Vec<String>,
     ) -> VideoInfo {
         let parameters = &self.view.parameters;

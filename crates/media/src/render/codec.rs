@@ -7,6 +7,7 @@ use crate::MediaError;
 use crate::clip::Clip;
 use crate::info::{Chroma, ColourRange, ColourTags, HdrMetadata, PixelFormat};
 use crate::libav::{Code, Encoder, Parameters, SideData, VideoSetup, has_encoder};
+use std::fmt::Write;
 use std::path::Path;
 use units::FrameRate;
 
@@ -263,7 +264,7 @@ impl Picture {
                     .iter_mut()
                     .find(|(key, _)| *key == "x264-params")
                 {
-                    *value += &format!(":sps-id={id}");
+                    let _ = write!(value, ":sps-id={id}");
                 }
                 let header = header(&setup)?;
                 let extradata = record
@@ -356,10 +357,10 @@ fn x264(source: Option<&Parameters>, format: PixelFormat) -> Vec<(&'static str, 
     vec![
         ("preset", "veryfast".to_owned()),
         ("profile", profile.to_owned()),
-        ("crf", "12".to_owned()),
+        ("crf", "11".to_owned()),
         (
             "x264-params",
-            "bframes=0:aq-strength=0.4:psy=0:mbtree=0:qpmax=18:rc-lookahead=0:open-gop=0:keyint=120:stitchable=1"
+            "bframes=0:aq-strength=0.4:psy=0:mbtree=0:qpmax=16:rc-lookahead=0:open-gop=0:keyint=120:stitchable=1"
                 .to_owned(),
         ),
     ]
@@ -367,7 +368,7 @@ fn x264(source: Option<&Parameters>, format: PixelFormat) -> Vec<(&'static str, 
 
 fn x265(colour: ColourTags, hdr: &HdrMetadata) -> Vec<(&'static str, String)> {
     let mut parameters = "log-level=none:info=0:repeat-headers=0:hrd=0:bframes=0:open-gop=0:\
-        keyint=120:qpmax=18:aq-mode=1:aq-strength=0.4:psy-rd=0:psy-rdoq=0:frame-threads=1:\
+        keyint=120:qpmax=15:aq-mode=1:aq-strength=0.4:psy-rd=0:psy-rdoq=0:frame-threads=1:\
         rc-lookahead=5"
         .to_owned();
     if colour.range == ColourRange::Full {
@@ -378,7 +379,8 @@ fn x265(colour: ColourTags, hdr: &HdrMetadata) -> Vec<(&'static str, String)> {
             |(x, y): (f64, f64)| format!("({},{})", fifty_thousandths(x), fifty_thousandths(y));
         let [red, green, blue] = display.primaries;
         let luminance = |value: f64| (value * 10_000.0).round() as u64;
-        parameters += &format!(
+        let _ = write!(
+            parameters,
             ":master-display=G{}B{}R{}WP{}L({},{})",
             point(green),
             point(blue),
@@ -389,14 +391,18 @@ fn x265(colour: ColourTags, hdr: &HdrMetadata) -> Vec<(&'static str, String)> {
         );
     }
     if let Some(light) = hdr.light {
-        parameters += &format!(":max-cll={},{}", light.max_content, light.max_frame_average);
+        let _ = write!(
+            parameters,
+            ":max-cll={},{}",
+            light.max_content, light.max_frame_average
+        );
     }
     if hdr.mastering.is_some() || hdr.light.is_some() {
         parameters += ":hdr10=1";
     }
     vec![
         ("preset", "ultrafast".to_owned()),
-        ("crf", "11".to_owned()),
+        ("crf", "8".to_owned()),
         ("x265-params", parameters),
     ]
 }
