@@ -14,6 +14,7 @@ mod speaking;
 use crate::geometry::Point;
 use crate::mesh;
 use std::ops::Range;
+use std::sync::Arc;
 use units::{FrameIndex, FrameRate, Seconds};
 
 pub use choose::{Chosen, FaceChoice};
@@ -118,7 +119,7 @@ impl FaceTrack {
 #[derive(Clone, Debug)]
 pub struct Tracks {
     /// All tracks, by first frame, then by person.
-    pub tracks: Vec<FaceTrack>,
+    pub tracks: Vec<Arc<FaceTrack>>,
     /// First frames of new scenes (not counting the first frame of all).
     pub cuts: Vec<FrameIndex>,
     /// The stretches of frames that were looked at, in order and apart.

@@ -6,6 +6,7 @@ use crate::FaceError;
 use crate::crop::{HeadCrop, Placement};
 use crate::geometry::{Rect, distance};
 use std::ops::Range;
+use std::sync::Arc;
 use units::{FrameIndex, FrameRate};
 
 /// Which face of a clip to work on.
@@ -23,7 +24,7 @@ pub enum FaceChoice {
 #[derive(Clone, Debug)]
 pub struct Chosen {
     /// Tracks that do not overlap, in order.
-    pub tracks: Vec<FaceTrack>,
+    pub tracks: Vec<Arc<FaceTrack>>,
     /// From the first to the last frame that was looked at.
     pub frames: Range<FrameIndex>,
     /// The stretches of frames that were looked at.
@@ -70,10 +71,13 @@ impl Tracks {
                 self.of_person(nearest.map_or(0, |track| track.person))
             }
         };
-        let mut tracks: Vec<FaceTrack> = picked.into_iter().cloned().collect();
+        let mut tracks: Vec<Arc<FaceTrack>> = picked.into_iter().cloned().collect();
         tracks.sort_by_key(|track| track.frames.start);
         Ok(Chosen {
-            crops: tracks.iter().map(HeadCrop::of_track).collect(),
+            crops: tracks
+                .iter()
+                .map(|track| HeadCrop::of_track(track))
+                .collect(),
             tracks,
             frames: self.frames(),
             runs: self.runs.clone(),
@@ -82,8 +86,8 @@ impl Tracks {
     }
 
     /// All tracks of a person that do not overlap, longest first.
-    fn of_person(&self, person: usize) -> Vec<&FaceTrack> {
-        let mut tracks: Vec<&FaceTrack> =
+    fn of_person(&self, person: usize) -> Vec<&Arc<FaceTrack>> {
+        let mut tracks: Vec<&Arc<FaceTrack>> =
             self.tracks.iter().filter(|t| t.person == person).collect();
         tracks.sort_by_key(|track| std::cmp::Reverse(track.seen()));
         without_overlaps(tracks)
@@ -91,11 +95,15 @@ impl Tracks {
 
     /// In every scene the face that goes best with the sound; the rest of the scene, where that
     /// face is not there, to the next best.
-    fn speaking(&self, envelope: &[f32]) -> Vec<&FaceTrack> {
-        let largest = self.tracks.iter().map(FaceTrack::size).fold(1.0, f32::max);
+    fn speaking(&self, envelope: &[f32]) -> Vec<&Arc<FaceTrack>> {
+        let largest = self
+            .tracks
+            .iter()
+            .map(|track| track.size())
+            .fold(1.0, f32::max);
         let mut picked = Vec::new();
         for scene in self.scenes() {
-            let mut scored: Vec<(f32, &FaceTrack)> = self
+            let mut scored: Vec<(f32, &Arc<FaceTrack>)> = self
                 .tracks
                 .iter()
                 .filter(|track| track.frames.start >= scene.start && track.frames.start < scene.end)
@@ -117,10 +125,10 @@ impl Tracks {
 }
 
 /// Keeps each track unless one before it in the list is there at the same time.
-fn without_overlaps(tracks: Vec<&FaceTrack>) -> Vec<&FaceTrack> {
-    let mut kept: Vec<&FaceTrack> = Vec::new();
+fn without_overlaps(tracks: Vec<&Arc<FaceTrack>>) -> Vec<&Arc<FaceTrack>> {
+    let mut kept: Vec<&Arc<FaceTrack>> = Vec::new();
     for track in tracks {
-        let apart = |other: &&FaceTrack| {
+        let apart = |other: &&Arc<FaceTrack>| {
             other.frames.end <= track.frames.start || other.frames.start >= track.frames.end
         };
         if kept.iter().all(apart) {

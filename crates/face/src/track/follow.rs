@@ -10,6 +10,7 @@ use crate::landmark::{Landmarker, Landmarks};
 use crate::{FaceError, mesh};
 use media::image::Rgb8;
 use std::ops::Range;
+use std::sync::Arc;
 use units::FrameIndex;
 
 /// A detection that overlaps a followed face by this much is that face.
@@ -334,7 +335,7 @@ impl Tracker {
         }
         tracks.sort_by_key(|track| (track.frames.start, track.person));
         Tracks {
-            tracks,
+            tracks: tracks.into_iter().map(Arc::new).collect(),
             cuts: self.cut_frames,
             runs: self.runs,
             rate: self.options.rate,

@@ -245,7 +245,7 @@ fn words(i: usize) -> f32 {
 #[test]
 fn the_one_whose_mouth_moves_with_the_sound_speaks() {
     let tracks = |first: FaceTrack, second: FaceTrack| Tracks {
-        tracks: vec![first, second],
+        tracks: vec![Arc::new(first), Arc::new(second)],
         cuts: Vec::new(),
         runs: vec![FrameIndex(0)..FrameIndex(100)],
         rate: FrameRate::new(RATE, 1).unwrap(),
@@ -286,7 +286,7 @@ fn profiles_are_reported_with_their_times() {
         face.yaw = -1.3;
     }
     let tracks = Tracks {
-        tracks: vec![turned],
+        tracks: vec![Arc::new(turned)],
         cuts: Vec::new(),
         runs: vec![FrameIndex(0)..FrameIndex(100)],
         rate: FrameRate::new(RATE, 1).unwrap(),
