@@ -7,6 +7,7 @@
 //! [`compose`] fits a made picture into its recorded surroundings.
 
 mod clip;
+pub mod compose;
 mod decode;
 mod error;
 pub mod frame;

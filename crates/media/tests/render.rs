@@ -1,4 +1,10 @@
 //! Rendering: copied, encoded and made frames in one stream, and what comes with them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    reason = "helpers of tests are tests"
+)]
 
 mod common;
 

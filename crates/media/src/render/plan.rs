@@ -229,7 +229,7 @@ impl Groups {
             .ends
             .partition_point(|&(_, frame)| frame <= range.end.0);
         let (end_packet, end_frame) = *self.ends.get(last.checked_sub(1)?)?;
-        (first_frame < end_frame && first_packet < end_packet).then(|| {
+        (first_frame < end_frame && first_packet < end_packet).then_some({
             (
                 FrameIndex(first_frame)..FrameIndex(end_frame),
                 first_packet..end_packet,

@@ -9,7 +9,7 @@ use crate::libav::{
     has_encoder,
 };
 use std::collections::VecDeque;
-use units::{SampleIndex, Seconds};
+use units::Seconds;
 
 /// Makes packets of sound, never further ahead than the picture.
 pub(super) enum SoundTrack<'a> {
@@ -49,7 +49,7 @@ pub(super) struct Encoded<'a> {
 
 enum Source<'a> {
     Maker(&'a mut dyn SoundMaker),
-    Clip(AudioReader),
+    Clip(Box<AudioReader>),
 }
 
 impl Source<'_> {
@@ -78,7 +78,7 @@ impl<'a> SoundTrack<'a> {
                     return Ok(Self::Copy(Box::new(copied)));
                 }
                 let mut track = Encoded::new(
-                    Source::Clip(clip.audio(SampleIndex::ZERO..SampleIndex(info.samples))?),
+                    Source::Clip(Box::new(clip.all_audio()?)),
                     Some(info.codec.as_str()),
                     container,
                     notes,
@@ -300,14 +300,13 @@ impl<'a> Encoded<'a> {
             });
         }
         let layout = Layout::usual(self.input.1 as i32);
-        let resampled = match &mut self.resampler {
-            Some(resampler) => resampler.planar(&block.channels, self.input.0 as i32, layout),
-            None => {
-                for (waiting, channel) in self.waiting.iter_mut().zip(&block.channels) {
-                    waiting.extend(channel);
-                }
-                return Ok(());
+        let resampled = if let Some(resampler) = &mut self.resampler {
+            resampler.planar(&block.channels, self.input.0 as i32, layout)
+        } else {
+            for (waiting, channel) in self.waiting.iter_mut().zip(&block.channels) {
+                waiting.extend(channel);
             }
+            return Ok(());
         };
         self.append(resampled)
     }
@@ -323,14 +322,13 @@ impl<'a> Encoded<'a> {
     /// Fetches sound until a block is there or there is no more.
     fn fetch(&mut self) -> Result<(), RenderError> {
         while !self.ended && self.waiting.first().map_or(0, VecDeque::len) < self.block {
-            match self.source.next()? {
-                Some(block) => self.take(&block)?,
-                None => {
-                    self.ended = true;
-                    let rest = self.resampler.as_mut().map(Resampler::finish);
-                    if let Some(rest) = rest {
-                        self.append(rest)?;
-                    }
+            if let Some(block) = self.source.next()? {
+                self.take(&block)?
+            } else {
+                self.ended = true;
+                let rest = self.resampler.as_mut().map(Resampler::finish);
+                if let Some(rest) = rest {
+                    self.append(rest)?;
                 }
             }
         }

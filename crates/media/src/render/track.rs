@@ -296,13 +296,12 @@ impl<'a> PictureTrack<'a> {
     }
 
     fn encode(&mut self, frame: &Frame, pts: i64) -> Result<(), RenderError> {
-        let mut encoder = match self.encoder.take() {
-            Some(encoder) => encoder,
-            None => {
-                // A new encoder begins with a picture that needs nothing before it.
-                self.encoded = self.output;
-                self.picture.encoder()?
-            }
+        let mut encoder = if let Some(encoder) = self.encoder.take() {
+            encoder
+        } else {
+            // A new encoder begins with a picture that needs nothing before it.
+            self.encoded = self.output;
+            self.picture.encoder()?
         };
         let setup = &self.picture.setup;
         let (width, height) = (setup.width, setup.height);
