@@ -12,7 +12,8 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKLLTXVideo, LTXVideoTransformer3DModel
+from diffusers import AutoencoderKLLTXVideo, FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DModel
+from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_schedule
 from safetensors.torch import save_file
 
 
@@ -63,7 +64,23 @@ def transformer(path, seed, per_token, **config):
         t[1, 5] = 0.5
     velocity = model(latents, caption, t * 1000, mask, video_coords=coords, return_dict=False)[0]
     inputs = dict(latents=latents, timestep=t, caption=caption, caption_mask=mask, coords=coords)
-    write(path, model, inputs, dict(velocity=velocity))
+    outputs = dict(velocity=velocity)
+    if config["in_channels"] == config["out_channels"]:
+        outputs["sample"] = sample(model, latents, caption, mask, coords)
+    write(path, model, inputs, outputs)
+
+
+def sample(model, noise, caption, mask, coords, steps=8, guidance=3.0):
+    """Eight steps from `noise` with classifier-free guidance against an all-zero caption, by diffusers' own scheduler."""
+    scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=False)
+    sigmas = linear_quadratic_schedule(steps)
+    scheduler.set_timesteps(sigmas=sigmas.numpy().tolist())
+    x = noise
+    for t in scheduler.timesteps:
+        run = lambda c: model(x, c, t.expand(len(x)), mask, video_coords=coords, return_dict=False)[0]
+        without = run(torch.zeros_like(caption))
+        x = scheduler.step(without + guidance * (run(caption) - without), t, x, return_dict=False)[0]
+    return x
 
 
 @torch.no_grad()

@@ -75,11 +75,14 @@ fn model_of(config: &Value) -> EditYourself {
             let count: usize = shape.iter().product();
             let one = name.ends_with("norm.weight") || name.ends_with("std-of-means");
             let values: Vec<f32> = (0..count)
-                .map(|j| match name.ends_with("timestep_scale_multiplier") {
-                    true => 1000.0,
-                    false => {
-                        let wave = 0.25 * (0.1 + 0.37 * j as f32 + 1.7 * k as f32).sin();
-                        if one { 1.0 + wave } else { wave }
+                .map(|j| {
+                    let wave = 0.25 * (0.1 + 0.37 * j as f32 + 1.7 * k as f32).sin();
+                    if name.ends_with("timestep_scale_multiplier") {
+                        1000.0
+                    } else if one {
+                        1.0 + wave
+                    } else {
+                        wave
                     }
                 })
                 .collect();

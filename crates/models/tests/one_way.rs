@@ -1,4 +1,5 @@
 //! One-way attention: context computed once against a dense pass with a mask.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

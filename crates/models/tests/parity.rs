@@ -1,5 +1,6 @@
 //! diffusers' networks with small random weights (`tools/parity/ltx.py`), in their own
 //! layout, through the same entry points as `reword forward`.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The mel encoder in parts against the whole, and eq. 3's windows.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

@@ -2,6 +2,7 @@
 //!
 //! `REWORD_TINY_FIXTURES` names a folder with `weights.safetensors` and `io.safetensors`;
 //! without it the test says so and passes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

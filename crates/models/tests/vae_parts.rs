@@ -1,4 +1,5 @@
 //! Regions, windows and streams of the autoencoder against the whole.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

@@ -59,9 +59,12 @@ pub fn random(shapes: &TensorShapes) -> ModelFile {
             0.0
         };
         let values: Vec<f32> = (0..count)
-            .map(|_| match name.ends_with("timestep_scale_multiplier") {
-                true => 1000.0,
-                false => (next() * scale + one) as f32,
+            .map(|_| {
+                if name.ends_with("timestep_scale_multiplier") {
+                    1000.0
+                } else {
+                    (next() * scale + one) as f32
+                }
             })
             .collect();
         let tensor = Tensor::from_vec(values, shape.as_slice(), &Device::Cpu).unwrap();
