@@ -238,9 +238,9 @@ impl<E: Element> Block<'_, E> {
                         vectorised(
                             #[inline(always)]
                             |_| {
-                                sums[row * width..][..width]
-                                    .iter_mut()
-                                    .for_each(|sum| *sum *= shrink);
+                                for sum in &mut sums[row * width..][..width] {
+                                    *sum *= shrink;
+                                }
                             },
                         );
                     }

@@ -67,10 +67,9 @@ impl Sizes {
             |_| {
                 for channel in 0..self.channels {
                     let x = &x[self.start(batch, channel, first)..][..scales.len()];
-                    scales
-                        .iter_mut()
-                        .zip(x)
-                        .for_each(|(sum, x)| *sum += x.get() * x.get());
+                    for (sum, x) in scales.iter_mut().zip(x) {
+                        *sum += x.get() * x.get();
+                    }
                 }
                 for scale in scales.iter_mut() {
                     *scale = 1.0 / (*scale / self.channels as f32 + eps).sqrt();

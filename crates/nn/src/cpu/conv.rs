@@ -173,7 +173,12 @@ impl<E: Element> Right<E> for Patches<'_, E> {
         vectorised(
             #[inline(always)]
             |_| {
-                if E::STEP == 1 {
+                if let ([run], true) = (runs, E::STEP == 1) {
+                    // The usual case: neighbours in one row of the picture.
+                    for (out, &tap) in out.chunks_exact_mut(columns).zip(taps) {
+                        copy_run(&self.data[tap + run.from..][..run.len], &mut out[..run.len]);
+                    }
+                } else if E::STEP == 1 {
                     for (out, &tap) in out.chunks_exact_mut(columns).zip(taps) {
                         for run in runs {
                             copy_run(
@@ -195,9 +200,9 @@ impl<E: Element> Right<E> for Patches<'_, E> {
                                     out[1] = *b;
                                 }
                             } else {
-                                out.chunks_exact_mut(2)
-                                    .zip(first)
-                                    .for_each(|(out, a)| out[0] = *a);
+                                for (out, a) in out.chunks_exact_mut(2).zip(first) {
+                                    out[0] = *a;
+                                }
                             }
                         }
                     }
@@ -375,13 +380,13 @@ fn depthwise<T: Real, W: Real>(
                                 let weight = weight.get();
                                 let input = &input[from + tap..];
                                 if sw == 1 {
-                                    sums.iter_mut()
-                                        .zip(input)
-                                        .for_each(|(sum, x)| *sum += weight * x);
+                                    for (sum, x) in sums.iter_mut().zip(input) {
+                                        *sum += weight * x;
+                                    }
                                 } else {
-                                    sums.iter_mut()
-                                        .zip(input.iter().step_by(sw))
-                                        .for_each(|(sum, x)| *sum += weight * x);
+                                    for (sum, x) in sums.iter_mut().zip(input.iter().step_by(sw)) {
+                                        *sum += weight * x;
+                                    }
                                 }
                             }
                             for (out, sum) in out[line * columns..].iter_mut().zip(&sums) {

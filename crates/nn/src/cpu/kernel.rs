@@ -19,8 +19,6 @@ macro_rules! rows {
         })*
     };
 }
-#[cfg(target_arch = "x86_64")]
-use rows;
 
 mod scalar;
 

@@ -122,9 +122,9 @@ fn finish<T: Real>(
         vectorised(
             #[inline(always)]
             |_| {
-                sums.iter_mut()
-                    .zip(bias)
-                    .for_each(|(sum, bias)| *sum += bias);
+                for (sum, bias) in sums.iter_mut().zip(bias) {
+                    *sum += bias;
+                }
             },
         );
     }
@@ -134,9 +134,9 @@ fn finish<T: Real>(
     vectorised(
         #[inline(always)]
         |_| {
-            out.iter_mut()
-                .zip(&*sums)
-                .for_each(|(out, sum)| *out = T::put(*sum));
+            for (out, sum) in out.iter_mut().zip(&*sums) {
+                *out = T::put(*sum);
+            }
         },
     );
 }

@@ -32,7 +32,11 @@ pub(crate) fn apply_in_place(function: Function, values: &mut [f32]) {
 fn each(values: &mut [f32], f: impl Fn(bool, f32) -> f32) {
     vectorised(
         #[inline(always)]
-        |fused| values.iter_mut().for_each(|x| *x = f(fused, *x)),
+        |fused| {
+            for x in values {
+                *x = f(fused, *x);
+            }
+        },
     );
 }
 

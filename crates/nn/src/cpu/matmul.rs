@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::buffer::with_scratch;
+use super::buffer::{Scratch, Shared, with_scratch};
 use super::kernel::{Element, Kernels};
 use super::level::Level;
 use super::pack::{Left, Right};
@@ -89,28 +89,124 @@ pub(crate) fn multiply<E: Element>(
     let kernels = E::kernels(Level::current());
     let plan = Plan::new(m, n, k, kernels.max_rows(), kernels.columns);
     let tasks = plan.row_tasks * plan.column_tasks;
-    let task = |index: usize| {
-        // Tasks that follow each other share the right operand.
-        let rows = index % plan.row_tasks * plan.rows;
-        let panels = index / plan.row_tasks * plan.panels;
-        block(&plan, &kernels, [m, n, k], rows, panels, left, right, store);
+    let run = |task: &(dyn Fn(usize) + Sync), tasks: usize| {
+        if tasks == 1 || m * n * k < SERIAL {
+            (0..tasks).for_each(task);
+        } else {
+            (0..tasks).into_par_iter().with_max_len(1).for_each(task);
+        }
     };
-    if tasks == 1 || m * n * k < SERIAL {
-        (0..tasks).for_each(task);
-    } else {
-        (0..tasks).into_par_iter().with_max_len(1).for_each(task);
+    // Tasks that follow each other share the right operand.
+    let corner = |index: usize| {
+        (
+            index % plan.row_tasks * plan.rows,
+            index / plan.row_tasks * plan.panels,
+        )
+    };
+    if plan.column_tasks == 1 {
+        let task = |index: usize| {
+            let (row, panel) = corner(index);
+            with_scratch(|[sums, packed_left, packed_right, _]| {
+                let rows = plan.rows.min(m - row);
+                let packed_left = packed_left.of::<E>(rows * E::STRIDE);
+                let left = LeftBlock::Fresh(left, packed_left);
+                block(
+                    &plan,
+                    &kernels,
+                    [m, n, k],
+                    row,
+                    panel,
+                    left,
+                    right,
+                    store,
+                    sums,
+                    packed_right,
+                );
+            });
+        };
+        run(&task, tasks);
+        return;
+    }
+    // Several tasks share each part of the left operand: it is packed before, in one go.
+    with_scratch(|[whole, ..]| {
+        let blocks = k.div_ceil(E::BLOCK);
+        let whole = whole.of::<E>(blocks * m * E::STRIDE);
+        {
+            let shared = Shared::new(whole);
+            let task = |index: usize| {
+                let (block, row) = (index / plan.row_tasks, index % plan.row_tasks * plan.rows);
+                let rows = plan.rows.min(m - row);
+                // SAFETY: one range a task.
+                #[expect(unsafe_code, reason = "parts are disjoint")]
+                let out = unsafe { shared.range((block * m + row) * E::STRIDE, rows * E::STRIDE) };
+                left.pack(
+                    row..row + rows,
+                    block * E::BLOCK..k.min((block + 1) * E::BLOCK),
+                    out,
+                );
+            };
+            run(&task, blocks * plan.row_tasks);
+        }
+        let whole = &*whole;
+        let task = |index: usize| {
+            let (row, panel) = corner(index);
+            with_scratch(|[sums, packed_right, ..]| {
+                let left = LeftBlock::<E, _>::packed(left, whole);
+                block(
+                    &plan,
+                    &kernels,
+                    [m, n, k],
+                    row,
+                    panel,
+                    left,
+                    right,
+                    store,
+                    sums,
+                    packed_right,
+                );
+            });
+        };
+        run(&task, tasks);
+    });
+}
+
+/// Where a task finds its packed rows.
+enum LeftBlock<'a, E, L> {
+    /// Packed by the task itself, to this place.
+    Fresh(&'a L, &'a mut [E]),
+    /// Packed before, with all other rows: `[blocks of k][m][STRIDE]`.
+    Packed(&'a [E]),
+}
+
+impl<'a, E: Element, L: Left<E>> LeftBlock<'a, E, L> {
+    /// `_left` only names the type.
+    const fn packed(_left: &L, whole: &'a [E]) -> Self {
+        Self::Packed(whole)
+    }
+
+    fn rows(&mut self, rows: Range<usize>, ks: Range<usize>, m: usize) -> &[E] {
+        match self {
+            Self::Fresh(left, place) => {
+                left.pack(rows, ks, place);
+                place
+            }
+            Self::Packed(whole) => &whole[(ks.start / E::BLOCK * m + rows.start) * E::STRIDE..],
+        }
     }
 }
 
+/// One task.
 fn block<E: Element>(
     plan: &Plan,
     kernels: &Kernels<E>,
     [m, n, k]: [usize; 3],
     first_row: usize,
     first_panel: usize,
-    left: &impl Left<E>,
+    mut left: LeftBlock<'_, E, impl Left<E>>,
     right: &impl Right<E>,
     store: &impl Fn(Tile<'_>),
+    sums: &mut Scratch,
+    packed_right: &mut Scratch,
 ) {
     let width = kernels.columns;
     let rows = first_row..m.min(first_row + plan.rows);
@@ -118,42 +214,42 @@ fn block<E: Element>(
     let panels = first_panel..columns.end.div_ceil(width);
     // One cache line more than the columns, so that rows fall into different sets.
     let stride = panels.len() * width + 16;
-    with_scratch(|[sums, packed_left, packed_right, _]| {
-        let sums = sums.of::<f32>(rows.len() * stride);
-        let packed_left = packed_left.of::<E>(rows.len() * E::STRIDE);
-        let packed_right = packed_right.of::<E>(E::BLOCK * width);
-        if k == 0 {
-            sums.fill(0.0);
-        }
-        for start in (0..k).step_by(E::BLOCK) {
-            let ks = start..k.min(start + E::BLOCK);
-            let inner = ks.len().next_multiple_of(E::STEP);
-            left.pack(rows.clone(), ks.clone(), packed_left);
-            for panel in panels.clone() {
-                let right = right.panel(panel, ks.clone(), width, packed_right);
-                assert!(right.len() >= inner * width, "a panel is too short");
-                let first_column = (panel - panels.start) * width;
-                for row in (0..rows.len()).step_by(plan.tile_rows) {
-                    let count = plan.tile_rows.min(rows.len() - row);
-                    let kernel = kernels.rows[count - 1];
-                    let a = packed_left[row * E::STRIDE..].as_ptr();
-                    let c = sums[row * stride + first_column..].as_mut_ptr();
-                    // SAFETY: `packed_left` holds `rows` rows of STRIDE, `right` was checked,
-                    // `sums` holds rows of `stride`, at least `panels * width`; the kernels
-                    // are those of the current level.
-                    #[expect(unsafe_code, reason = "calling a kernel")]
-                    unsafe {
-                        kernel(inner, a, right.as_ptr(), c, stride, start > 0);
-                    }
+    let sums = sums.of::<f32>(rows.len() * stride);
+    let packed_right = packed_right.of::<E>(E::BLOCK * width);
+    if k == 0 {
+        sums.fill(0.0);
+    }
+    for start in (0..k).step_by(E::BLOCK) {
+        let ks = start..k.min(start + E::BLOCK);
+        let inner = ks.len().next_multiple_of(E::STEP);
+        let left = left.rows(rows.clone(), ks.clone(), m);
+        assert!(
+            left.len() >= rows.len() * E::STRIDE,
+            "the left block is too short"
+        );
+        for panel in panels.clone() {
+            let right = right.panel(panel, ks.clone(), width, packed_right);
+            assert!(right.len() >= inner * width, "a panel is too short");
+            let first_column = (panel - panels.start) * width;
+            for row in (0..rows.len()).step_by(plan.tile_rows) {
+                let count = plan.tile_rows.min(rows.len() - row);
+                let kernel = kernels.rows[count - 1];
+                let a = left[row * E::STRIDE..].as_ptr();
+                let c = sums[row * stride + first_column..].as_mut_ptr();
+                // SAFETY: both operands were checked; `sums` holds rows of `stride`, at least
+                // `panels * width`; the kernels are those of the current level.
+                #[expect(unsafe_code, reason = "calling a kernel")]
+                unsafe {
+                    kernel(inner, a, right.as_ptr(), c, stride, start > 0);
                 }
             }
         }
-        store(Tile {
-            rows: rows.clone(),
-            columns: columns.clone(),
-            data: sums,
-            stride,
-        });
+    }
+    store(Tile {
+        rows: rows.clone(),
+        columns: columns.clone(),
+        data: sums,
+        stride,
     });
 }
 
@@ -162,7 +258,6 @@ mod tests {
     use half::bf16;
     use proptest::prelude::*;
 
-    use super::super::buffer::Shared;
     use super::super::pack::{Packed, Strided};
     use super::super::real::Real;
     use super::*;

@@ -105,7 +105,9 @@ pub(crate) fn normalise<T: Real>(x: &[T], width: usize, affine: &Affine<'_>) -> 
                     .zip(x.chunks_exact(width))
                     .enumerate()
                 {
-                    wide.iter_mut().zip(x).for_each(|(wide, x)| *wide = x.get());
+                    for (wide, x) in wide.iter_mut().zip(x) {
+                        *wide = x.get();
+                    }
                     let (mean, scale) = statistics(affine.kind, affine.eps, &wide);
                     let row = index * rows + i;
                     let factor = affine.factor.map(|table| table.row(row, width));
@@ -170,7 +172,9 @@ pub(crate) fn normalise_backward<T: Real>(
                         let at = i * width..(i + 1) * width;
                         let (x, grad) = (&x[at.clone()], &grad[at.clone()]);
                         let (dx, products) = (&mut dx[at.clone()], &mut products[at]);
-                        wide.iter_mut().zip(x).for_each(|(wide, x)| *wide = x.get());
+                        for (wide, x) in wide.iter_mut().zip(x) {
+                            *wide = x.get();
+                        }
                         let (mean, scale) = statistics(affine.kind, affine.eps, &wide);
                         for x in &mut wide {
                             *x = (*x - mean) * scale;
@@ -184,10 +188,9 @@ pub(crate) fn normalise_backward<T: Real>(
                                 *slope = g.get() * (affine.offset + f);
                             }
                         } else {
-                            slope
-                                .iter_mut()
-                                .zip(grad)
-                                .for_each(|(slope, g)| *slope = g.get());
+                            for (slope, g) in slope.iter_mut().zip(grad) {
+                                *slope = g.get();
+                            }
                         }
                         let n = width as f32;
                         let (level, tilt) = match affine.kind {
@@ -231,7 +234,11 @@ pub(crate) fn sum_into_table<T: Real>(
                     let row = &rows[row * width..][..width];
                     vectorised(
                         #[inline(always)]
-                        |_| sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.get()),
+                        |_| {
+                            for (sum, x) in sum.iter_mut().zip(row) {
+                                *sum += x.get();
+                            }
+                        },
                     );
                 }
             }

@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm256_storeu_ps,
 };
 
-use super::{Element, Kernels, rows};
+use super::{Element, Kernels};
 
 const MAX_ROWS: usize = 6;
 

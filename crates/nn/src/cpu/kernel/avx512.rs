@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm512_storeu_ps,
 };
 
-use super::{Element, Kernels, rows};
+use super::{Element, Kernels};
 
 const MAX_ROWS: usize = 14;
 

@@ -7,7 +7,7 @@ use std::arch::x86_64::{
 
 use half::bf16;
 
-use super::{Element, Kernels, rows};
+use super::{Element, Kernels};
 
 const MAX_ROWS: usize = 14;
 
