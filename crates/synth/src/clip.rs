@@ -301,7 +301,11 @@ impl Clip {
             gap: gap(&posed),
         };
         let seen: Vec<Seen> = posed.points.iter().map(|&p| self.camera.see(p)).collect();
-        let hair_seen: Vec<Seen> = hair.points.iter().map(|&p| self.camera.see(p)).collect();
+        let hair_seen: Vec<Seen> = hair
+            .points
+            .par_iter()
+            .map(|&p| self.camera.see(p))
+            .collect();
         let samples = self.scene.samples;
         let rows = BAND * samples;
         let bands = self.format.height.div_ceil(BAND);

@@ -65,7 +65,7 @@ fn cut(style: HairStyle) -> Cut {
             ..base
         },
         HairStyle::Bob => Cut {
-            strands: 13_000,
+            strands: 9_500,
             step: 0.75,
             top: 27.0,
             sides: 14.0,
@@ -85,7 +85,7 @@ fn cut(style: HairStyle) -> Cut {
             ..base
         },
         HairStyle::Tied => Cut {
-            strands: 15_000,
+            strands: 11_000,
             step: 0.8,
             top: 26.0,
             sides: 22.0,

@@ -95,7 +95,7 @@ pub(crate) fn draw(
                     let p = drawn.points[at];
                     let along = (after - before).normalized();
                     let lit = shadow.lit(view, p, 1.1);
-                    let depth = strand.open * lerp(0.75, 1.0, i as f32 / count.max(1) as f32);
+                    let depth = strand.open * lerp(0.6, 1.0, (i as f32 / 4.0).min(1.0));
                     let base = colour * strand.tone;
                     // The head of hair as a whole has a lit and a dark side.
                     let (out, sheen) = match strand.root {
@@ -144,14 +144,14 @@ fn shade(
         let sin_l = (1.0 - tl * tl).max(0.0).sqrt();
         let mirror =
             |shift: f32, sharp: i32| (sin_l * sin_v - (tl + shift) * tv).max(0.0).powi(sharp);
-        let shine = Vec3::splat(0.035 * mirror(0.10, 60));
+        let shine = Vec3::splat(0.024 * mirror(0.10, 60));
         let glow = (base * 1.1 + Vec3::splat(0.012)) * (0.55 * mirror(-0.16, 16));
         let facing = (0.35 + 0.65 * out.dot(to)).max(0.0);
         strength.times(base * (0.85 * sin_l) + (shine + glow) * sheen) * (arrives * facing)
     };
     lamp(lamps.key, lamps.key_colour, lit * open)
         + lamp(lamps.fill, lamps.fill_colour, open)
-        + lamp(lamps.rim, lamps.rim_colour, 0.55 * open)
+        + lamp(lamps.rim, lamps.rim_colour, 0.5 * open * open)
         + lamps.around(Vec3::new(0.0, 0.4, 0.0)).times(base) * (0.9 * open)
 }
 
