@@ -6,9 +6,11 @@ mod editing;
 mod inspect;
 mod words;
 
-pub(crate) use common::CommonArguments;
+pub(crate) use common::{CommonArguments, DeviceName, RegionName};
 pub(crate) use data::{DataArguments, DataCommand, SynthArguments};
-pub(crate) use editing::{ChangeArguments, DubArguments, EditArguments, PlanArguments, PlanFormat, SyncArguments};
+pub(crate) use editing::{
+    ChangeArguments, DubArguments, EditArguments, PlanArguments, PlanFormat, SyncArguments,
+};
 pub(crate) use inspect::{BenchArguments, ForwardArguments, ModelsArguments, ModelsCommand};
 pub(crate) use words::{AlignArguments, TranscribeArguments};
 
@@ -16,7 +18,12 @@ use clap::{Parser, Subcommand};
 
 /// Rewrite what was said; the video follows.
 #[derive(Debug, Parser)]
-#[command(name = "reword", version, max_term_width = 100, propagate_version = true)]
+#[command(
+    name = "reword",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -14,22 +14,38 @@ pub(crate) struct Failure {
 impl Failure {
     /// Wrong use (exit code 2).
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Usage, message: message.into(), hint: None }
+        Self {
+            class: FailureClass::Usage,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// A file that can't be used (exit code 3).
     pub(crate) fn input(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Input, message: message.into(), hint: None }
+        Self {
+            class: FailureClass::Input,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Something that is not installed (exit code 4).
     pub(crate) fn missing(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Missing, message: message.into(), hint: None }
+        Self {
+            class: FailureClass::Missing,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Our own fault (exit code 1).
     pub(crate) fn fault(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Fault, message: message.into(), hint: None }
+        Self {
+            class: FailureClass::Fault,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// The same failure with advice.
@@ -67,6 +83,10 @@ impl Failure {
 
 impl From<ProjectError> for Failure {
     fn from(error: ProjectError) -> Self {
-        Self { class: error.class(), hint: error.hint(), message: error.to_string() }
+        Self {
+            class: error.class(),
+            hint: error.hint(),
+            message: error.to_string(),
+        }
     }
 }

@@ -20,12 +20,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 fn main() -> ExitCode {
     // The decoder of user files is this binary, re-executed: it must lock itself up before anything else happens.
-    if let Some(code) = media::sandbox::run_child_if_asked() {
-        return code;
+    if media::sandbox::run_child_if_asked() {
+        return ExitCode::SUCCESS;
     }
     let arguments = Arguments::parse();
     let stop = Arc::new(AtomicBool::new(false));
-    let terminal = Terminal::new(arguments.common.json, arguments.common.quiet, Arc::clone(&stop));
+    let terminal = Terminal::new(
+        arguments.common.json,
+        arguments.common.quiet,
+        Arc::clone(&stop),
+    );
     start_logging(arguments.common.verbose);
     // The first Ctrl-C asks the job to stop at the next block; the second one ends the process.
     let handler = ctrlc::set_handler(move || {
@@ -66,7 +70,7 @@ fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
         Command::Plan(arguments) => commands::plan::run(arguments, &settings, terminal),
         Command::Transcribe(arguments) => commands::transcribe::run(&arguments),
         Command::Align(arguments) => commands::align::run(&arguments, terminal),
-        Command::Models(arguments) => commands::models::run(&arguments, &settings, terminal),
+        Command::Models(arguments) => commands::models::run(&arguments, terminal),
         Command::Data(arguments) => commands::data::run(arguments, terminal),
         Command::Bench(arguments) => commands::bench::run(&arguments, terminal),
         Command::Doctor => commands::doctor::run(terminal),
@@ -83,5 +87,8 @@ fn start_logging(verbose: u8) {
     let filter =
         tracing_subscriber::EnvFilter::try_from_env("REWORD_LOG").unwrap_or_else(|_| level.into());
     // Fails only when a logger is set already, which nobody else does.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
 }

@@ -43,21 +43,31 @@ pub(crate) struct Settings {
 impl Settings {
     /// Puts flags, variables and files together. `clip` is where `reword.toml` is looked for.
     pub(crate) fn gather(common: &CommonArguments, clip: Option<&Path>) -> Result<Self, Failure> {
-        let files = match common.config.clone().or_else(|| std::env::var_os("REWORD_CONFIG").map(PathBuf::from)) {
+        let files = match common
+            .config
+            .clone()
+            .or_else(|| std::env::var_os("REWORD_CONFIG").map(PathBuf::from))
+        {
             Some(path) => vec![read(&path)?],
-            None => candidates(clip).iter().filter(|path| path.is_file()).map(|path| read(path)).collect::<Result<_, _>>()?,
+            None => candidates(clip)
+                .iter()
+                .filter(|path| path.is_file())
+                .map(|path| read(path))
+                .collect::<Result<_, _>>()?,
         };
         let file = files.into_iter().fold(SettingsFile::default(), strongest);
         let method = common.method.clone().or(file.method);
         if let Some(method) = method.filter(|method| method != "edit-yourself") {
-            return Err(Failure::usage(format!("there is no method `{method}`")).with_hint("the method is `edit-yourself`"));
+            return Err(Failure::usage(format!("there is no method `{method}`"))
+                .with_hint("the method is `edit-yourself`"));
         }
         let device = match (common.device, file.device.as_deref()) {
             (Some(device), _) => device,
             (None, None | Some("auto")) => DeviceName::Auto,
             (None, Some("cpu")) => DeviceName::Cpu,
             (None, Some(other)) => {
-                return Err(Failure::usage(format!("there is no device `{other}`")).with_hint("use auto or cpu"));
+                return Err(Failure::usage(format!("there is no device `{other}`"))
+                    .with_hint("use auto or cpu"));
             }
         };
         // Both mean the processor in this build.
@@ -68,22 +78,29 @@ impl Settings {
             (None, Some("face")) => RegionName::Face,
             (None, Some("head")) => RegionName::Head,
             (None, Some(other)) => {
-                return Err(Failure::usage(format!("there is no region `{other}`")).with_hint("use lip, face or head"));
+                return Err(Failure::usage(format!("there is no region `{other}`"))
+                    .with_hint("use lip, face or head"));
             }
         };
         for (flag, value) in [("--from", common.from), ("--to", common.to)] {
             if let Some(value) = value.filter(|value| !(value.is_finite() && *value >= 0.0)) {
-                return Err(Failure::usage(format!("{flag} {value} is not a time; give seconds from 0 on")));
+                return Err(Failure::usage(format!(
+                    "{flag} {value} is not a time; give seconds from 0 on"
+                )));
             }
         }
         if let (Some(from), Some(to)) = (common.from, common.to)
             && from >= to
         {
-            return Err(Failure::usage(format!("--from {from} lies at or after --to {to}")));
+            return Err(Failure::usage(format!(
+                "--from {from} lies at or after --to {to}"
+            )));
         }
         let audio_guidance = common.audio_guidance.or(file.audio_guidance);
         if let Some(value) = audio_guidance.filter(|value| !(0.0..=20.0).contains(value)) {
-            return Err(Failure::usage(format!("--audio-guidance {value} is out of range; it goes from 0 to 20")));
+            return Err(Failure::usage(format!(
+                "--audio-guidance {value} is out of range; it goes from 0 to 20"
+            )));
         }
         Ok(Self {
             model: common.model.clone().or(file.model),
@@ -119,14 +136,22 @@ fn candidates(clip: Option<&Path>) -> Vec<PathBuf> {
 }
 
 fn read(path: &Path) -> Result<SettingsFile, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::input(format!("can't read the settings in {}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::input(format!(
+            "can't read the settings in {}: {error}",
+            path.display()
+        ))
+    })?;
     toml::from_str(&text).map_err(|error| {
         let place = error.span().map_or(String::new(), |span| {
             let before = text.get(..span.start).unwrap_or_default();
             format!(" at line {}", before.matches('\n').count() + 1)
         });
-        Failure::input(format!("{} is not a settings file{place}: {}", path.display(), error.message()))
+        Failure::input(format!(
+            "{} is not a settings file{place}: {}",
+            path.display(),
+            error.message()
+        ))
     })
 }
 

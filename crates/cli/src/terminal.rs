@@ -46,7 +46,13 @@ impl Terminal {
 
     /// A listener for a job.
     pub(crate) fn progress(&self) -> Progress {
-        Progress { terminal: self.clone(), bar: None, started: Instant::now(), done: 0, total: 0 }
+        Progress {
+            terminal: self.clone(),
+            bar: None,
+            started: Instant::now(),
+            done: 0,
+            total: 0,
+        }
     }
 
     fn event(&self, value: &serde_json::Value) {
@@ -69,11 +75,20 @@ impl Observer for Progress {
         self.done = 0;
         self.total = total;
         if self.terminal.json {
-            self.terminal.event(&serde_json::json!({"event": "begin", "stage": stage.name(), "total": total}));
+            self.terminal.event(
+                &serde_json::json!({"event": "begin", "stage": stage.name(), "total": total}),
+            );
         } else if !self.terminal.quiet && std::io::stderr().is_terminal() {
-            let bar = if total > 0 { ProgressBar::new(total) } else { ProgressBar::new_spinner() };
-            let template =
-                if total > 0 { "{msg:9} {wide_bar} {pos}/{len} {per_sec:>10} {eta:>5} left" } else { "{msg:9} {spinner} {elapsed}" };
+            let bar = if total > 0 {
+                ProgressBar::new(total)
+            } else {
+                ProgressBar::new_spinner()
+            };
+            let template = if total > 0 {
+                "{msg:9} {wide_bar} {pos}/{len} {per_sec:>10} {eta:>5} left"
+            } else {
+                "{msg:9} {spinner} {elapsed}"
+            };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
@@ -92,7 +107,8 @@ impl Observer for Progress {
         let percent = |value: u64| (value * 100).checked_div(self.total).unwrap_or(0);
         if self.terminal.json && percent(before) != percent(self.done) {
             let elapsed = self.started.elapsed().as_secs_f64();
-            let left = elapsed / self.done.max(1) as f64 * self.total.saturating_sub(self.done) as f64;
+            let left =
+                elapsed / self.done.max(1) as f64 * self.total.saturating_sub(self.done) as f64;
             self.terminal.event(&serde_json::json!({
                 "event": "progress", "done": self.done, "total": self.total,
                 "seconds": elapsed, "seconds_left": left,
@@ -106,15 +122,19 @@ impl Observer for Progress {
             bar.finish_and_clear();
         }
         if self.terminal.json {
-            self.terminal.event(&serde_json::json!({"event": "end", "stage": stage.name(), "seconds": seconds}));
+            self.terminal.event(
+                &serde_json::json!({"event": "end", "stage": stage.name(), "seconds": seconds}),
+            );
         } else {
-            self.terminal.note(&format!("{:9} {seconds:.1} s", stage.name()));
+            self.terminal
+                .note(&format!("{:9} {seconds:.1} s", stage.name()));
         }
     }
 
     fn warn(&mut self, message: &str) {
         if self.terminal.json {
-            self.terminal.event(&serde_json::json!({"event": "warning", "message": message}));
+            self.terminal
+                .event(&serde_json::json!({"event": "warning", "message": message}));
         } else if let Some(bar) = &self.bar {
             bar.suspend(|| self.terminal.note(&format!("warning: {message}")));
         } else {

@@ -17,28 +17,61 @@ struct Result {
 /// Edits the sample by `arguments` and opens what comes out.
 fn edit(bench: &Bench, arguments: &[&str]) -> Result {
     let source = bench.clip("clip with a space.mp4");
-    let mut all = vec!["edit", "clip with a space.mp4", "-o", "out.mp4", "--report", "report.json", "--quiet"];
+    let mut all = vec![
+        "edit",
+        "clip with a space.mp4",
+        "-o",
+        "out.mp4",
+        "--report",
+        "report.json",
+        "--quiet",
+    ];
     all.extend(arguments);
     let output = bench.run(&all);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(String::from_utf8_lossy(&output.stdout), "out.mp4\n");
-    let report: Value = serde_json::from_slice(&std::fs::read(bench.path().join("report.json")).unwrap()).unwrap();
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(bench.path().join("report.json")).unwrap()).unwrap();
     let mut names = bench.names();
-    names.retain(|name| !["clip with a space.mp4", "clip with a space.words.json"].contains(&name.as_str()));
-    assert_eq!(names, ["out.mp4", "report.json"], "nothing else stays behind");
+    names.retain(|name| {
+        !["clip with a space.mp4", "clip with a space.words.json"].contains(&name.as_str())
+    });
+    assert_eq!(
+        names,
+        ["out.mp4", "report.json"],
+        "nothing else stays behind"
+    );
     let open = |path: &Path| Clip::open(path, &OpenOptions::default()).unwrap();
-    Result { report, clip: open(&bench.path().join("out.mp4")), source: open(&source) }
+    Result {
+        report,
+        clip: open(&bench.path().join("out.mp4")),
+        source: open(&source),
+    }
 }
 
 fn luma(clip: &Clip, frame: u64) -> Vec<u8> {
-    let mut reader = clip.frames(FrameIndex(frame)..FrameIndex(frame + 1)).unwrap();
+    let mut reader = clip
+        .frames(FrameIndex(frame)..FrameIndex(frame + 1))
+        .unwrap();
     reader.next().unwrap().unwrap().to_rgb8().data
 }
 
 fn psnr(a: &[u8], b: &[u8]) -> f64 {
-    let error: f64 =
-        a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>() / a.len() as f64;
-    if error == 0.0 { 99.0 } else { 10.0 * (255.0 * 255.0 / error).log10() }
+    let error: f64 = a
+        .iter()
+        .zip(b)
+        .map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2))
+        .sum::<f64>()
+        / a.len() as f64;
+    if error == 0.0 {
+        99.0
+    } else {
+        10.0 * (255.0 * 255.0 / error).log10()
+    }
 }
 
 fn sound(clip: &Clip) -> Vec<f32> {
@@ -54,17 +87,28 @@ fn sound(clip: &Clip) -> Vec<f32> {
 fn check(result: &Result) {
     let video = result.clip.video().unwrap();
     let report = &result.report;
-    assert_eq!(report["output"]["frames"].as_u64().unwrap(), video.frames, "planned length to the frame");
+    assert_eq!(
+        report["output"]["frames"].as_u64().unwrap(),
+        video.frames,
+        "planned length to the frame"
+    );
 
     // Sound and picture end together within a frame.
     let frame = video.rate.frame_duration().0;
     let end = result.clip.sound().unwrap().end().0;
-    assert!((end - video.times.end().0).abs() <= frame + 1e-6, "sound ends at {end}, picture at {}", video.times.end());
+    assert!(
+        (end - video.times.end().0).abs() <= frame + 1e-6,
+        "sound ends at {end}, picture at {}",
+        video.times.end()
+    );
 
     // Every output frame is accounted for exactly once; recorded ones are the recorded ones.
     let mut next = 0;
     for span in report["spans"].as_array().unwrap() {
-        let (start, stop) = (span["out"][0].as_u64().unwrap(), span["out"][1].as_u64().unwrap());
+        let (start, stop) = (
+            span["out"][0].as_u64().unwrap(),
+            span["out"][1].as_u64().unwrap(),
+        );
         assert_eq!(start, next, "spans follow one another");
         assert!(stop > start);
         next = stop;
@@ -73,9 +117,16 @@ fn check(result: &Result) {
             let from = span["source"][0].as_u64().unwrap();
             assert_eq!(span["source"][1].as_u64().unwrap() - from, stop - start);
             for offset in [0, (stop - start) / 2, stop - start - 1] {
-                let (was, is) = (luma(&result.source, from + offset), luma(&result.clip, start + offset));
+                let (was, is) = (
+                    luma(&result.source, from + offset),
+                    luma(&result.clip, start + offset),
+                );
                 let quality = psnr(&was, &is);
-                assert!(quality >= 45.0, "{kind} frame {} has {quality:.1} dB", start + offset);
+                assert!(
+                    quality >= 45.0,
+                    "{kind} frame {} has {quality:.1} dB",
+                    start + offset
+                );
                 if kind == "copied" {
                     assert_eq!(was, is, "copied frame {}", start + offset);
                 }
@@ -94,15 +145,26 @@ fn a_removal_shortens_the_clip_by_what_was_removed() {
     let length = removed["source"][1].as_f64().unwrap() - removed["source"][0].as_f64().unwrap();
     let (was, is) = (result.source.video().unwrap(), result.clip.video().unwrap());
     let shorter = was.times.end().0 - is.times.end().0;
-    assert!((shorter - length).abs() <= was.rate.frame_duration().0, "{shorter} s shorter, {length} s removed");
+    assert!(
+        (shorter - length).abs() <= was.rate.frame_duration().0,
+        "{shorter} s shorter, {length} s removed"
+    );
 
     // Sound before the edit, beyond any crossfade, is the recorded sound as far as AAC keeps it.
     let (was, is) = (sound(&result.source), sound(&result.clip));
     let rate = f64::from(result.clip.sound().unwrap().rate.hertz());
     let until = ((removed["source"][0].as_f64().unwrap() - 0.1) * rate) as usize;
     let energy: f32 = was[..until].iter().map(|value| value * value).sum();
-    let error: f32 = was[..until].iter().zip(&is[..until]).map(|(a, b)| (a - b) * (a - b)).sum();
-    assert!(error < energy * 1e-3, "the sound before the edit changed by {}", error / energy);
+    let error: f32 = was[..until]
+        .iter()
+        .zip(&is[..until])
+        .map(|(a, b)| (a - b) * (a - b))
+        .sum();
+    assert!(
+        error < energy * 1e-3,
+        "the sound before the edit changed by {}",
+        error / energy
+    );
 }
 
 #[test]
@@ -125,7 +187,9 @@ fn a_replacement_makes_new_lips_and_keeps_the_rest() {
 fn several_edits_at_once() {
     let bench = Bench::new();
     let spoken = std::fs::read_to_string(support::sample().join("spoken.txt")).unwrap();
-    let script = spoken.replace("Tuesday, um,", "Thursday").replace("blue", "long green");
+    let script = spoken
+        .replace("Tuesday, um,", "Thursday")
+        .replace("blue", "long green");
     assert_ne!(script, spoken);
     bench.file("a 'quoted' script – ü.txt", script);
     let result = edit(&bench, &["--script", "a 'quoted' script – ü.txt"]);
@@ -150,8 +214,14 @@ fn the_same_seed_gives_the_same_file() {
 fn sync_with_the_own_track_keeps_length_and_everything_but_the_mouth() {
     let bench = Bench::new();
     bench.clip("a.mp4");
-    let output = bench.run(&["sync", "a.mp4", "--speech", "a.mp4", "-o", "out.mp4", "--report", "r.json", "--quiet"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = bench.run(&[
+        "sync", "a.mp4", "--speech", "a.mp4", "-o", "out.mp4", "--report", "r.json", "--quiet",
+    ]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let open = |name: &str| Clip::open(bench.path().join(name), &OpenOptions::default()).unwrap();
     let (was, is) = (open("a.mp4"), open("out.mp4"));
     assert_eq!(was.video().unwrap().frames, is.video().unwrap().frames);
@@ -163,6 +233,9 @@ fn sync_with_the_own_track_keeps_length_and_everything_but_the_mouth() {
     };
     assert!(psnr(&quarter(&was), &quarter(&is)) >= 45.0);
     let samples = is.sound().unwrap().samples;
-    assert!(samples.abs_diff(was.sound().unwrap().samples) <= 2048, "{samples} samples");
+    assert!(
+        samples.abs_diff(was.sound().unwrap().samples) <= 2048,
+        "{samples} samples"
+    );
     let _ = SampleIndex(samples);
 }

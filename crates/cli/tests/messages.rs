@@ -14,8 +14,23 @@ macro_rules! says {
 fn help_names_every_command() {
     let bench = Bench::new();
     let text = bench.transcript(&["--help"]);
-    for command in ["edit", "dub", "sync", "transcribe", "align", "plan", "models", "data", "forward", "bench", "doctor"] {
-        assert!(text.contains(&format!("\n  {command}")), "{command} is missing in\n{text}");
+    for command in [
+        "edit",
+        "dub",
+        "sync",
+        "transcribe",
+        "align",
+        "plan",
+        "models",
+        "data",
+        "forward",
+        "bench",
+        "doctor",
+    ] {
+        assert!(
+            text.contains(&format!("\n  {command}")),
+            "{command} is missing in\n{text}"
+        );
     }
 }
 
@@ -36,7 +51,10 @@ fn an_empty_clip() {
 #[test]
 fn a_text_that_calls_itself_a_clip() {
     let bench = Bench::new();
-    bench.file("notes.mp4", "This is a shopping list.\nMilk, eggs, bread.\n".repeat(50));
+    bench.file(
+        "notes.mp4",
+        "This is a shopping list.\nMilk, eggs, bread.\n".repeat(50),
+    );
     insta::assert_snapshot!(bench.transcript(&["sync", "notes.mp4", "--speech", "notes.mp4"]));
     assert_eq!(bench.names(), ["notes.mp4"]);
 }
@@ -54,7 +72,10 @@ fn a_truncated_clip() {
     let whole = std::fs::read(support::sample().join("sample.mp4")).unwrap();
     bench.file("short.mp4", &whole[..whole.len() / 3]);
     let text = bench.transcript(&["edit", "short.mp4", "--remove", "1-2"]);
-    assert!(text.starts_with("exit code: 3\n") && text.contains("error: short.mp4"), "{text}");
+    assert!(
+        text.starts_with("exit code: 3\n") && text.contains("error: short.mp4"),
+        "{text}"
+    );
     assert_eq!(bench.names(), ["short.mp4"]);
 }
 
@@ -69,7 +90,10 @@ fn nothing_to_change() {
 fn a_script_that_says_what_the_clip_says() {
     let bench = Bench::new();
     bench.clip("a.mp4");
-    bench.file("same.txt", std::fs::read(support::sample().join("spoken.txt")).unwrap());
+    bench.file(
+        "same.txt",
+        std::fs::read(support::sample().join("spoken.txt")).unwrap(),
+    );
     insta::assert_snapshot!(bench.transcript(&["edit", "a.mp4", "--script", "same.txt"]));
 }
 
@@ -123,7 +147,11 @@ fn an_edit_of_no_length() {
 #[test]
 fn a_transcript_that_is_not_there() {
     let bench = Bench::new();
-    std::fs::copy(support::sample().join("sample.mp4"), bench.path().join("bare.mp4")).unwrap();
+    std::fs::copy(
+        support::sample().join("sample.mp4"),
+        bench.path().join("bare.mp4"),
+    )
+    .unwrap();
     insta::assert_snapshot!(bench.transcript(&["edit", "bare.mp4", "--remove", "um"]));
 }
 
@@ -131,7 +159,14 @@ fn a_transcript_that_is_not_there() {
 fn an_output_in_a_folder_that_is_not_there() {
     let bench = Bench::new();
     bench.clip("a.mp4");
-    insta::assert_snapshot!(bench.transcript(&["edit", "a.mp4", "--remove", "um", "-o", "nowhere/out.mp4"]));
+    insta::assert_snapshot!(bench.transcript(&[
+        "edit",
+        "a.mp4",
+        "--remove",
+        "um",
+        "-o",
+        "nowhere/out.mp4"
+    ]));
 }
 
 #[test]
@@ -145,7 +180,9 @@ fn an_output_over_the_clip_itself() {
 fn a_model_that_nobody_knows() {
     let bench = Bench::new();
     bench.clip("a.mp4");
-    insta::assert_snapshot!(bench.transcript(&["edit", "a.mp4", "--remove", "um", "--model", "huge"]));
+    insta::assert_snapshot!(
+        bench.transcript(&["edit", "a.mp4", "--remove", "um", "--model", "huge"])
+    );
 }
 
 #[test]

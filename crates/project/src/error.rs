@@ -83,7 +83,9 @@ impl ProjectError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage { hint, .. } | Self::Input { hint, .. } | Self::Missing { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::Input { hint, .. } | Self::Missing { hint, .. } => {
+                hint.clone()
+            }
             Self::Files { source, .. } if source.raw_os_error() == Some(libc_enospc()) => {
                 Some("the disk is full: free some room, or choose another place with -o".to_owned())
             }
@@ -94,28 +96,42 @@ impl ProjectError {
 
     /// A request that makes no sense.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::Usage { message: message.into(), hint: None }
+        Self::Usage {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// A file that can't be used.
     pub fn input(message: impl Into<String>) -> Self {
-        Self::Input { message: message.into(), hint: None }
+        Self::Input {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Something that is not installed.
     pub fn missing(message: impl Into<String>) -> Self {
-        Self::Missing { message: message.into(), hint: None }
+        Self::Missing {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Our own fault.
     pub fn fault(stage: &'static str, error: impl std::fmt::Display) -> Self {
-        Self::Fault { stage, message: error.to_string() }
+        Self::Fault {
+            stage,
+            message: error.to_string(),
+        }
     }
 
     /// The same failure with advice.
     #[must_use]
     pub fn with_hint(mut self, advice: impl Into<String>) -> Self {
-        if let Self::Usage { hint, .. } | Self::Input { hint, .. } | Self::Missing { hint, .. } = &mut self {
+        if let Self::Usage { hint, .. } | Self::Input { hint, .. } | Self::Missing { hint, .. } =
+            &mut self
+        {
             *hint = Some(advice.into());
         }
         self

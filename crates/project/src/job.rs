@@ -4,7 +4,7 @@
 //! (`.NAME.reword`), so that it is on the same disk and easy to find. Each finished step is one file, written
 //! under another name and renamed: a step is there whole or not at all. When the output stands, the folder goes.
 
-use crate::ProjectError;
+use crate::{ProjectError, RenderRequest};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -34,7 +34,11 @@ impl JobKey {
 
     /// Adds a file by its content.
     pub fn add_file(&mut self, name: &str, path: &Path) -> Result<(), ProjectError> {
-        let failed = |source| ProjectError::Files { action: "read", path: path.to_owned(), source };
+        let failed = |source| ProjectError::Files {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        };
         let mut file = fs::File::open(path).map_err(failed)?;
         let mut hash = Sha256::new();
         std::io::copy(&mut file, &mut hash).map_err(failed)?;
@@ -42,9 +46,43 @@ impl JobKey {
         Ok(())
     }
 
+    /// Adds what every rendering job depends on.
+    pub(crate) fn add_request(&mut self, request: &RenderRequest) -> Result<(), ProjectError> {
+        let RenderRequest {
+            clip,
+            output: _,
+            model,
+            steps,
+            seed,
+            audio_guidance,
+            region,
+            face,
+            preview,
+            resume: _,
+        } = request;
+        self.add_file("clip", clip)?;
+        match model {
+            Some(model) => self.add_file("model", model)?,
+            None => self.add(
+                "model",
+                crate::stages::model::embedded_checksum().as_bytes(),
+            ),
+        }
+        self.add(
+            "settings",
+            format!("{steps:?} {seed} {audio_guidance:?} {region:?} {face:?} {preview}").as_bytes(),
+        );
+        Ok(())
+    }
+
     /// The key in hexadecimal.
     pub fn finish(&self) -> String {
-        self.0.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.0
+            .clone()
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -67,8 +105,9 @@ impl Job {
         let folder = Self::folder_for(output);
         let manifest = folder.join("job.json");
         let key = key.finish();
-        let found: Option<Manifest> =
-            fs::read(&manifest).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let found: Option<Manifest> = fs::read(&manifest)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let resumed = resume && found.is_some_and(|found| found.key == key);
         if !resumed {
             if folder.exists() {
@@ -86,7 +125,8 @@ impl Job {
         }
         let job = Self { folder, resumed };
         if !resumed {
-            let bytes = serde_json::to_vec(&Manifest { key }).map_err(|error| ProjectError::fault("job", error))?;
+            let bytes = serde_json::to_vec(&Manifest { key })
+                .map_err(|error| ProjectError::fault("job", error))?;
             job.write("job.json", &bytes)?;
         }
         Ok(job)
@@ -94,7 +134,10 @@ impl Job {
 
     /// Where the job of an output keeps its steps.
     pub fn folder_for(output: &Path) -> PathBuf {
-        let name = output.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = output
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         output.with_file_name(format!(".{name}.reword"))
     }
 
@@ -122,7 +165,11 @@ impl Job {
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), ProjectError> {
         let path = self.path(name);
         let partial = self.path(&format!("{name}.partial"));
-        let failed = |source| ProjectError::Files { action: "write", path: path.clone(), source };
+        let failed = |source| ProjectError::Files {
+            action: "write",
+            path: path.clone(),
+            source,
+        };
         let mut file = fs::File::create(&partial).map_err(failed)?;
         file.write_all(content).map_err(failed)?;
         file.sync_all().map_err(failed)?;

@@ -6,11 +6,28 @@
 mod error;
 mod job;
 mod observer;
+mod pipelines;
 mod report;
+mod request;
+mod stages;
+mod watch;
 
 pub use error::{FailureClass, ProjectError};
 pub use job::{Job, JobKey};
 pub use observer::{Observer, Silent, Stage};
+pub use pipelines::{EditPlan, PlanFormat, align, dub, edit, format_transcript, plan, sync};
 pub use report::{
-    Report, ReportEdit, ReportInput, ReportModel, ReportOutput, ReportSpan, SpanKind, peak_memory_bytes,
+    Report, ReportEdit, ReportInput, ReportModel, ReportOutput, ReportSpan, SpanKind,
+    peak_memory_bytes,
 };
+pub use request::{ChangeRequest, FaceRequest, RegionRequest, RenderRequest};
+
+/// The embedded model's file.
+pub fn embedded_model() -> &'static [u8] {
+    stages::model::embedded()
+}
+
+/// The embedded model's SHA-256.
+pub fn embedded_checksum() -> String {
+    stages::model::embedded_checksum()
+}

@@ -118,7 +118,9 @@ pub struct ReportSpan {
 
 /// The most memory that this process has held, in bytes; 0 where the system does not say.
 pub fn peak_memory_bytes() -> u64 {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return 0;
+    };
     status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))

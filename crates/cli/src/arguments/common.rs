@@ -48,7 +48,12 @@ pub(crate) struct CommonArguments {
     pub(crate) seed: Option<u64>,
 
     /// How strongly the lips follow the sound; 1 is the model as it is [default: the model's own]
-    #[arg(long, global = true, env = "REWORD_AUDIO_GUIDANCE", value_name = "FACTOR")]
+    #[arg(
+        long,
+        global = true,
+        env = "REWORD_AUDIO_GUIDANCE",
+        value_name = "FACTOR"
+    )]
     pub(crate) audio_guidance: Option<f32>,
 
     /// The part of the picture that is made anew [default: lip]

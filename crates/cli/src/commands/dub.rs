@@ -7,8 +7,14 @@ use crate::settings::Settings;
 use crate::terminal::Terminal;
 
 /// Runs the command.
-pub(crate) fn run(arguments: DubArguments, settings: &Settings, terminal: &Terminal) -> Result<(), Failure> {
-    let output = arguments.output.unwrap_or_else(|| shared::beside(&arguments.clip, "dubbed"));
+pub(crate) fn run(
+    arguments: DubArguments,
+    settings: &Settings,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let output = arguments
+        .output
+        .unwrap_or_else(|| shared::beside(&arguments.clip, "dubbed"));
     let request = shared::render_request(arguments.clip, output, settings)?;
     let report = project::dub(&request, &arguments.speech, &mut terminal.progress())?;
     shared::finish(&report, settings, terminal)

@@ -7,7 +7,11 @@ use crate::settings::Settings;
 use crate::terminal::Terminal;
 
 /// Runs the command.
-pub(crate) fn run(arguments: PlanArguments, settings: &Settings, terminal: &Terminal) -> Result<(), Failure> {
+pub(crate) fn run(
+    arguments: PlanArguments,
+    settings: &Settings,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
     let change = shared::change(arguments.change, settings)?;
     let plan = project::plan(&arguments.clip, &change, &mut terminal.progress())?;
     let format = match arguments.format {

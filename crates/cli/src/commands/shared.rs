@@ -17,7 +17,13 @@ const TEXT_LIMIT: u64 = 64 << 20;
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let (name, read) = if path == Path::new("-") {
-        ("standard input".to_owned(), std::io::stdin().lock().take(TEXT_LIMIT + 1).read_to_end(&mut bytes))
+        (
+            "standard input".to_owned(),
+            std::io::stdin()
+                .lock()
+                .take(TEXT_LIMIT + 1)
+                .read_to_end(&mut bytes),
+        )
     } else {
         let name = path.display().to_string();
         let file = fs::File::open(path).map_err(|error| match error.kind() {
@@ -28,19 +34,32 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     };
     read.map_err(|error| Failure::input(format!("can't read {name}: {error}")))?;
     if bytes.len() as u64 > TEXT_LIMIT {
-        return Err(Failure::input(format!("{name} is larger than {} MiB; that is no script", TEXT_LIMIT >> 20)));
+        return Err(Failure::input(format!(
+            "{name} is larger than {} MiB; that is no script",
+            TEXT_LIMIT >> 20
+        )));
     }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
+    let bytes = bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .map(<[u8]>::to_vec)
+        .unwrap_or(bytes);
     String::from_utf8(bytes).map_err(|error| {
-        Failure::input(format!("{name} is not UTF-8 text (byte {})", error.utf8_error().valid_up_to()))
-            .with_hint("save it as UTF-8 in your editor")
+        Failure::input(format!(
+            "{name} is not UTF-8 text (byte {})",
+            error.utf8_error().valid_up_to()
+        ))
+        .with_hint("save it as UTF-8 in your editor")
     })
 }
 
 /// Writes a whole file or none.
 pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::fault(format!("can't write {}: {error}", path.display()));
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let failed =
+        |error: std::io::Error| Failure::fault(format!("can't write {}: {error}", path.display()));
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let partial = path.with_file_name(format!(".{name}.partial"));
     let written = fs::File::create(&partial).and_then(|mut file| {
         file.write_all(content)?;
@@ -56,7 +75,10 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Failure> {
 
 /// Where a result goes when nobody says: `clip.edited.mp4` beside `clip.mov`.
 pub(crate) fn beside(clip: &Path, what: &str) -> PathBuf {
-    let stem = clip.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = clip
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let kept = clip
         .extension()
         .and_then(|extension| extension.to_str())
@@ -70,11 +92,18 @@ pub(crate) fn beside(clip: &Path, what: &str) -> PathBuf {
 pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%".contains(letter);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// The change as a job wants it.
-pub(crate) fn change(arguments: ChangeArguments, settings: &Settings) -> Result<ChangeRequest, Failure> {
+pub(crate) fn change(
+    arguments: ChangeArguments,
+    settings: &Settings,
+) -> Result<ChangeRequest, Failure> {
     let nothing = arguments.script.is_none()
         && arguments.remove.is_empty()
         && arguments.replace.is_empty()
@@ -100,7 +129,11 @@ pub(crate) fn change(arguments: ChangeArguments, settings: &Settings) -> Result<
 }
 
 /// What every rendering job takes.
-pub(crate) fn render_request(clip: PathBuf, output: PathBuf, settings: &Settings) -> Result<RenderRequest, Failure> {
+pub(crate) fn render_request(
+    clip: PathBuf,
+    output: PathBuf,
+    settings: &Settings,
+) -> Result<RenderRequest, Failure> {
     let model = match settings.model.as_deref() {
         None | Some("tiny") => None,
         Some(path) if Path::new(path).is_file() => Some(PathBuf::from(path)),
@@ -121,7 +154,12 @@ pub(crate) fn render_request(clip: PathBuf, output: PathBuf, settings: &Settings
             RegionName::Face => RegionRequest::Face,
             RegionName::Head => RegionRequest::Head,
         },
-        face: settings.face.as_deref().map(face).transpose()?.unwrap_or_default(),
+        face: settings
+            .face
+            .as_deref()
+            .map(face)
+            .transpose()?
+            .unwrap_or_default(),
         preview: settings.preview,
         resume: settings.resume,
     })
@@ -129,10 +167,17 @@ pub(crate) fn render_request(clip: PathBuf, output: PathBuf, settings: &Settings
 
 fn face(text: &str) -> Result<FaceRequest, Failure> {
     let wrong = || {
-        Failure::usage(format!("--face {text} is not a face")).with_hint("give its number from the left, such as 2, or a point on it, such as 640,200")
+        Failure::usage(format!("--face {text} is not a face")).with_hint(
+            "give its number from the left, such as 2, or a point on it, such as 640,200",
+        )
     };
     if let Some((x, y)) = text.split_once(',') {
-        let number = |part: &str| part.trim().parse::<f32>().ok().filter(|value| value.is_finite());
+        let number = |part: &str| {
+            part.trim()
+                .parse::<f32>()
+                .ok()
+                .filter(|value| value.is_finite())
+        };
         return match (number(x), number(y)) {
             (Some(x), Some(y)) => Ok(FaceRequest::At(x, y)),
             _ => Err(wrong()),
@@ -145,13 +190,19 @@ fn face(text: &str) -> Result<FaceRequest, Failure> {
 }
 
 /// Says where the result is, and writes the report.
-pub(crate) fn finish(report: &Report, settings: &Settings, terminal: &Terminal) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(report).map_err(|error| Failure::fault(error.to_string()))?;
+pub(crate) fn finish(
+    report: &Report,
+    settings: &Settings,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let text =
+        serde_json::to_string_pretty(report).map_err(|error| Failure::fault(error.to_string()))?;
     if let Some(path) = &settings.report {
         write_whole(path, text.as_bytes())?;
     }
     if terminal.json() {
-        let line = serde_json::to_string(report).map_err(|error| Failure::fault(error.to_string()))?;
+        let line =
+            serde_json::to_string(report).map_err(|error| Failure::fault(error.to_string()))?;
         terminal.result(&line);
     } else {
         terminal.result(&report.output.path.display().to_string());
@@ -165,9 +216,18 @@ mod tests {
 
     #[test]
     fn results_go_beside_the_clip_in_a_container_that_can_be_written() {
-        assert_eq!(beside(Path::new("a b/clip.MOV"), "edited"), Path::new("a b/clip.edited.mov"));
-        assert_eq!(beside(Path::new("clip.mpg"), "synced"), Path::new("clip.synced.mp4"));
-        assert_eq!(beside(Path::new("clip"), "dubbed"), Path::new("clip.dubbed.mp4"));
+        assert_eq!(
+            beside(Path::new("a b/clip.MOV"), "edited"),
+            Path::new("a b/clip.edited.mov")
+        );
+        assert_eq!(
+            beside(Path::new("clip.mpg"), "synced"),
+            Path::new("clip.synced.mp4")
+        );
+        assert_eq!(
+            beside(Path::new("clip"), "dubbed"),
+            Path::new("clip.dubbed.mp4")
+        );
     }
 
     #[test]

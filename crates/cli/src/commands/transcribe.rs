@@ -6,7 +6,10 @@ use crate::failure::Failure;
 /// Runs the command.
 pub(crate) fn run(arguments: &TranscribeArguments) -> Result<(), Failure> {
     if !arguments.clip.exists() {
-        return Err(Failure::input(format!("there is no file {}", arguments.clip.display())));
+        return Err(Failure::input(format!(
+            "there is no file {}",
+            arguments.clip.display()
+        )));
     }
     Err(Failure::missing("transcribing needs the speech recogniser whisper-small, whose weights are not here")
         .with_hint(format!(

@@ -1,9 +1,9 @@
 //! What the tests of the binary share: a folder of their own, the binary, and its whole output as text.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::io::Write;
 use tempfile::TempDir;
 
 /// A folder that goes when the test ends.
@@ -13,7 +13,9 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -30,7 +32,11 @@ impl Bench {
     pub fn clip(&self, name: &str) -> PathBuf {
         let path = self.path().join(name);
         std::fs::copy(sample().join("sample.mp4"), &path).unwrap();
-        std::fs::copy(sample().join("sample.words.json"), path.with_extension("words.json")).unwrap();
+        std::fs::copy(
+            sample().join("sample.words.json"),
+            path.with_extension("words.json"),
+        )
+        .unwrap();
         path
     }
 
@@ -65,14 +71,22 @@ impl Bench {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
         let output = child.wait_with_output().unwrap();
         let clean = |bytes: &[u8]| {
             String::from_utf8_lossy(bytes).replace(&self.path().display().to_string(), "[FOLDER]")
         };
         format!(
             "exit code: {}\n----- stdout -----\n{}----- stderr -----\n{}",
-            output.status.code().map_or("none".to_owned(), |code| code.to_string()),
+            output
+                .status
+                .code()
+                .map_or("none".to_owned(), |code| code.to_string()),
             clean(&output.stdout),
             clean(&output.stderr),
         )

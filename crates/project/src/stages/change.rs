@@ -16,7 +16,8 @@ pub(crate) fn needs_words(change: &ChangeRequest) -> bool {
         || !change.replace.is_empty()
         || change.remove.iter().any(|value| {
             // A span of seconds is understood without words; the empty transcript tells which ones are.
-            Transcript::new(None, Vec::new()).is_ok_and(|none| edits::remove(value, true, &none).is_err())
+            Transcript::new(None, Vec::new())
+                .is_ok_and(|none| edits::remove(value, true, &none).is_err())
         })
 }
 
@@ -46,11 +47,21 @@ pub(crate) fn edit_list(
     }
     restrict(&mut requests, change, transcript);
     if requests.is_empty() {
-        let message = if change.fillers { "there are no filler words and no long pauses to remove" } else { "nothing to change" };
+        let message = if change.fillers {
+            "there are no filler words and no long pauses to remove"
+        } else {
+            "nothing to change"
+        };
         return Err(ProjectError::usage(message));
     }
-    let list = EditList::build(&requests, transcript, source.duration(), energy, &CutConfig::default())
-        .map_err(edit_error)?;
+    let list = EditList::build(
+        &requests,
+        transcript,
+        source.duration(),
+        energy,
+        &CutConfig::default(),
+    )
+    .map_err(edit_error)?;
     if list.is_identity() {
         return Err(ProjectError::usage("nothing to change"));
     }
@@ -79,14 +90,24 @@ fn restrict(requests: &mut Vec<Request>, change: &ChangeRequest, transcript: &Tr
     }
     let from = change.from.unwrap_or(Seconds::ZERO);
     let to = change.to.unwrap_or(Seconds(f64::INFINITY));
-    let word = |index: usize| transcript.words().get(index).map_or(Seconds(f64::INFINITY), |word| word.start);
+    let word = |index: usize| {
+        transcript
+            .words()
+            .get(index)
+            .map_or(Seconds(f64::INFINITY), |word| word.start)
+    };
     requests.retain(|request| {
         let at = match &request.wish {
             Wish::Remove(words) | Wish::Replace(words, _) => word(words.start),
             Wish::Insert(index, _) | Wish::Pause(index, _) => word(*index).min(
-                transcript.words().last().map_or(Seconds::ZERO, |word| word.end),
+                transcript
+                    .words()
+                    .last()
+                    .map_or(Seconds::ZERO, |word| word.end),
             ),
-            Wish::RemoveSpan { span, .. } | Wish::Retime { span, .. } | Wish::Rerender(span) => span.start,
+            Wish::RemoveSpan { span, .. } | Wish::Retime { span, .. } | Wish::Rerender(span) => {
+                span.start
+            }
         };
         at >= from && at < to
     });
@@ -95,9 +116,8 @@ fn restrict(requests: &mut Vec<Request>, change: &ChangeRequest, transcript: &Tr
 /// An edit that can't be made is wrong use, with the edit's own words.
 fn edit_error(error: EditError) -> ProjectError {
     match error {
-        EditError::NotFound { .. } => {
-            ProjectError::usage(error.to_string()).with_hint("`reword plan` with --json shows the transcript's words")
-        }
+        EditError::NotFound { .. } => ProjectError::usage(error.to_string())
+            .with_hint("`reword plan` with --json shows the transcript's words"),
         EditError::Transcript(inner) => ProjectError::input(inner.to_string()),
         other => ProjectError::usage(other.to_string()),
     }

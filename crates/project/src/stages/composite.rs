@@ -5,12 +5,14 @@ use crate::ProjectError;
 use face::Rect;
 use face::crop::Placement;
 use media::Frame;
-use media::compose::{Feather, match_colour, match_grain};
-use media::image::RgbF32;
+use media::compose::{Feather, Mask, SizeError, blend_border, match_grain};
 use units::FrameIndex;
 
 /// Over which part of the crop's side the border fades.
 const FEATHER: f32 = 0.09;
+
+/// Crop pixels over which the border's difference is averaged before it is spread inwards.
+const SMOOTH: usize = 12;
 
 /// Puts a made mouth into a frame. `size` is the crop's side in pixels.
 pub(crate) fn lay(
@@ -23,30 +25,32 @@ pub(crate) fn lay(
 ) -> Result<(), ProjectError> {
     let recorded = placement.extract(&frame.to_rgb8(), size).to_f32();
     let (width, height) = (mouth.image.width, mouth.image.height);
-    let around = recorded.crop(mouth.x as i64, mouth.y as i64, width, height);
-    let feather = Feather::new(width, height, FEATHER * size as f32);
-    let made = match_colour(&mouth.image, &around, feather.border());
-    let made = match_grain(&made, &around, feather.border(), seed ^ output.0);
-
-    // A crop that is recorded everywhere but in the box, so that resampling at the box's edge finds recorded pixels.
-    let mut crop = recorded;
+    // A crop that is recorded everywhere but in the box, so that the box has surroundings to be fitted to.
+    let mut made = recorded.clone();
     for y in 0..height {
         for x in 0..width {
-            crop.set_pixel(mouth.x + x, mouth.y + y, made.pixel(x, y));
+            made.set_pixel(mouth.x + x, mouth.y + y, mouth.image.pixel(x, y));
         }
     }
-    let unit = |pixels: usize| pixels as f32 / size as f32;
-    let area = Rect::new(
-        unit(mouth.x),
-        unit(mouth.y),
-        unit(mouth.x + width),
-        unit(mouth.y + height),
-    );
-    put(frame, placement, &crop, &area)
-}
-
-fn put(frame: &mut Frame, placement: &Placement, crop: &RgbF32, area: &Rect) -> Result<(), ProjectError> {
-    let Some(patch) = placement.paste(crop, area, FEATHER, frame.width(), frame.height()) else {
+    let edges = [mouth.x, mouth.y, mouth.x + width, mouth.y + height].map(|pixels| pixels as f32);
+    let [left, top, right, bottom] = edges;
+    let feather = Feather {
+        radius: FEATHER * size as f32,
+    };
+    let mask = feather.apply(&Mask::rectangle(size, size, (left, top, right, bottom)));
+    let made = blend_border(&made, &recorded, &mask, SMOOTH)
+        .and_then(|made| {
+            match_grain(
+                &made,
+                &recorded,
+                &mask,
+                seed.wrapping_mul(0x9e37_79b9).wrapping_add(output.0),
+            )
+        })
+        .map_err(|error: SizeError| ProjectError::fault("render", error))?;
+    let unit = 1.0 / size as f32;
+    let area = Rect::new(left * unit, top * unit, right * unit, bottom * unit);
+    let Some(patch) = placement.paste(&made, &area, FEATHER, frame.width(), frame.height()) else {
         return Ok(());
     };
     frame

@@ -27,7 +27,13 @@ pub(crate) struct FrameStore<'a> {
 impl<'a> FrameStore<'a> {
     /// A store over a clip of `frames` frames.
     pub(crate) fn new(clip: &'a Clip, frames: u64) -> Self {
-        Self { clip, frames, reader: None, kept: VecDeque::new(), bytes: 0 }
+        Self {
+            clip,
+            frames,
+            reader: None,
+            kept: VecDeque::new(),
+            bytes: 0,
+        }
     }
 
     /// A source frame.
@@ -40,9 +46,17 @@ impl<'a> FrameStore<'a> {
             Some(next) if index >= next && index.since(next) <= SKIP => {}
             _ => {
                 // Going backwards: read the run that leads here as well, the next requests will want it.
-                let backwards = next.is_some_and(|next| index < next && next.since(index) <= 4 * SKIP);
-                let start = if backwards { index - self.run_length() } else { index };
-                let reader = self.clip.frames(start..FrameIndex(self.frames)).map_err(super::media_error)?;
+                let backwards =
+                    next.is_some_and(|next| index < next && next.since(index) <= 4 * SKIP);
+                let start = if backwards {
+                    index - self.run_length()
+                } else {
+                    index
+                };
+                let reader = self
+                    .clip
+                    .frames(start..FrameIndex(self.frames))
+                    .map_err(super::media_error)?;
                 self.reader = Some((start, reader));
             }
         }
@@ -69,14 +83,22 @@ impl<'a> FrameStore<'a> {
 
     /// Frames before a backwards request that fit into half of the memory.
     fn run_length(&self) -> u64 {
-        let each = self.kept.back().map_or(LIMIT, |(_, frame)| size_of_frame(frame)).max(1);
+        let each = self
+            .kept
+            .back()
+            .map_or(LIMIT, |(_, frame)| size_of_frame(frame))
+            .max(1);
         ((LIMIT / 2 / each) as u64).min(2 * SKIP)
     }
 
     fn keep(&mut self, index: FrameIndex, frame: &Arc<Frame>) {
         self.kept.retain(|(kept, _)| *kept != index);
         self.kept.push_back((index, Arc::clone(frame)));
-        self.bytes = self.kept.iter().map(|(_, frame)| size_of_frame(frame)).sum();
+        self.bytes = self
+            .kept
+            .iter()
+            .map(|(_, frame)| size_of_frame(frame))
+            .sum();
         while self.bytes > LIMIT && self.kept.len() > 1 {
             if let Some((_, gone)) = self.kept.pop_front() {
                 self.bytes = self.bytes.saturating_sub(size_of_frame(&gone));
@@ -87,5 +109,9 @@ impl<'a> FrameStore<'a> {
 
 fn size_of_frame(frame: &Frame) -> usize {
     let bytes = if frame.format().bits > 8 { 2 } else { 1 };
-    frame.planes().iter().map(|plane| plane.width * plane.height * bytes).sum()
+    frame
+        .planes()
+        .iter()
+        .map(|plane| plane.width * plane.height * bytes)
+        .sum()
 }

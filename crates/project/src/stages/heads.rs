@@ -2,37 +2,47 @@
 
 use super::pictures::{Pictures, Shown};
 use crate::ProjectError;
-use face::crop::Placement;
-use face::track::Chosen;
 use face::FaceFrame;
+use face::crop::Placement;
 use face::morph::Side;
+use face::track::Chosen;
 use media::Frame;
-use std::ops::Range;
 use units::FrameIndex;
 
 /// The followed head, over some runs of source frames.
 pub(crate) struct Heads {
-    runs: Vec<Chosen>,
+    chosen: Option<Chosen>,
 }
 
 impl Heads {
-    /// Puts runs together; they do not overlap.
-    pub(crate) fn new(runs: Vec<Chosen>) -> Self {
-        Self { runs }
+    /// The head that was chosen.
+    pub(crate) fn new(chosen: Chosen) -> Self {
+        Self {
+            chosen: Some(chosen),
+        }
+    }
+
+    /// No head at all.
+    pub(crate) fn none() -> Self {
+        Self { chosen: None }
     }
 
     /// Where the head crop lies in a source frame.
     pub(crate) fn placement(&self, source: FrameIndex) -> Option<Placement> {
-        self.runs.iter().find_map(|run| run.placement(source)).copied()
+        self.chosen.as_ref()?.placement(source).copied()
     }
 
     /// The face in a source frame.
     pub(crate) fn face(&self, source: FrameIndex) -> Option<&FaceFrame> {
-        self.runs.iter().find_map(|run| run.face(source))
+        self.chosen.as_ref()?.face(source)
     }
 
     /// Where the head crop lies in an output frame. Between two source frames it lies between theirs.
-    pub(crate) fn placement_at(&self, pictures: &Pictures, output: FrameIndex) -> Option<Placement> {
+    pub(crate) fn placement_at(
+        &self,
+        pictures: &Pictures,
+        output: FrameIndex,
+    ) -> Option<Placement> {
         match pictures.at(output) {
             Shown::Frame(index) => self.usable(index),
             Shown::Between { a, b, weight } => {
@@ -56,11 +66,6 @@ impl Heads {
         self.placement(source)
     }
 
-    /// Source frames of every run.
-    pub(crate) fn frames(&self) -> impl Iterator<Item = Range<FrameIndex>> + '_ {
-        self.runs.iter().map(|run| run.frames.clone())
-    }
-
     /// Replaces the dissolved head of a seam picture by a morphed one, where both frames have a head.
     pub(crate) fn morph(
         &self,
@@ -69,11 +74,19 @@ impl Heads {
         (b, to): (FrameIndex, &Frame),
         weight: f32,
     ) -> Result<(), ProjectError> {
-        let (Some(first), Some(second)) = (self.face(a), self.face(b)) else { return Ok(()) };
+        let (Some(first), Some(second)) = (self.face(a), self.face(b)) else {
+            return Ok(());
+        };
         let (from, to) = (from.to_rgb8(), to.to_rgb8());
         let patch = face::morph::morph(
-            Side { frame: &from, landmarks: &first.landmarks },
-            Side { frame: &to, landmarks: &second.landmarks },
+            Side {
+                frame: &from,
+                landmarks: &first.landmarks,
+            },
+            Side {
+                frame: &to,
+                landmarks: &second.landmarks,
+            },
             weight,
         );
         let Some(patch) = patch else { return Ok(()) };

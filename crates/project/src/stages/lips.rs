@@ -9,7 +9,9 @@ use super::{frames::FrameStore, listen::MelFile, source::Source};
 use crate::{Job, Observer, ProjectError, RenderRequest, Stage};
 use diffusion::State;
 use media::image::RgbF32;
-use methods::edit_yourself::{CropSource, EditYourself, LipJob, LipObserver, LipRange, MadeCrop, Progress};
+use methods::edit_yourself::{
+    CropSource, EditYourself, LipJob, LipObserver, LipRange, MadeCrop, Progress,
+};
 use methods::{BoxError, MethodError};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -54,7 +56,16 @@ pub(crate) struct Mouth {
 impl Mouths {
     /// No mouths at all.
     pub(crate) fn none() -> Self {
-        Self { file: None, shape: Shape { x: 0, y: 0, width: 0, height: 0 }, ranges: Vec::new() }
+        Self {
+            file: None,
+            shape: Shape {
+                x: 0,
+                y: 0,
+                width: 0,
+                height: 0,
+            },
+            ranges: Vec::new(),
+        }
     }
 
     /// Output frames that have a made mouth, ascending.
@@ -77,15 +88,27 @@ impl Mouths {
 
     fn read(&mut self, record: u64) -> Result<Mouth, ProjectError> {
         let shape = self.shape;
-        let failed = |error: std::io::Error| ProjectError::fault("render", format!("a made mouth can't be read back: {error}"));
-        let Some(file) = &mut self.file else { return Err(ProjectError::fault("render", "made mouths are missing")) };
+        let failed = |error: std::io::Error| {
+            ProjectError::fault(
+                "render",
+                format!("a made mouth can't be read back: {error}"),
+            )
+        };
+        let Some(file) = &mut self.file else {
+            return Err(ProjectError::fault("render", "made mouths are missing"));
+        };
         let mut bytes = vec![0; shape.bytes()];
-        file.seek(SeekFrom::Start(record * shape.bytes() as u64)).map_err(failed)?;
+        file.seek(SeekFrom::Start(record * shape.bytes() as u64))
+            .map_err(failed)?;
         file.read_exact(&mut bytes).map_err(failed)?;
         let data = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
         let image = RgbF32::from_vec(shape.width, shape.height, data)
             .ok_or_else(|| ProjectError::fault("render", "a made mouth has another size"))?;
-        Ok(Mouth { x: shape.x, y: shape.y, image })
+        Ok(Mouth {
+            x: shape.x,
+            y: shape.y,
+            image,
+        })
     }
 }
 
@@ -128,7 +151,10 @@ pub(crate) fn make(
     };
     if !job.has("mouths.done") {
         let lip_job = match steps(model, request) {
-            Some(schedule) => LipJob { schedule: Some(schedule), ..lip_job },
+            Some(schedule) => LipJob {
+                schedule: Some(schedule),
+                ..lip_job
+            },
             None => lip_job,
         };
         let result = model.run(&lip_job, &mut crops, mel, &mut sink, resume.as_deref());
@@ -144,15 +170,27 @@ pub(crate) fn make(
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .ok_or_else(|| ProjectError::fault("generate", "no mouth was made"))?;
     let path = job.path("mouths");
-    let file = File::open(&path).map_err(|source| ProjectError::Files { action: "open", path, source })?;
-    Ok(Mouths { file: Some(file), shape, ranges: made })
+    let file = File::open(&path).map_err(|source| ProjectError::Files {
+        action: "open",
+        path,
+        source,
+    })?;
+    Ok(Mouths {
+        file: Some(file),
+        shape,
+        ranges: made,
+    })
 }
 
 /// The model's schedule with another number of steps, where one is asked for.
 fn steps(model: &EditYourself, request: &RenderRequest) -> Option<diffusion::Schedule> {
     let own = model.schedule().steps();
     let wanted = request.steps.map_or(own, |steps| steps as usize);
-    let wanted = if request.preview { wanted.div_ceil(2) } else { wanted };
+    let wanted = if request.preview {
+        wanted.div_ceil(2)
+    } else {
+        wanted
+    };
     (wanted != own).then(|| model.schedule().with_steps(wanted))
 }
 
@@ -172,10 +210,15 @@ fn lip_ranges(pictures: &Pictures, heads: &Heads, lips: &[Range<FrameIndex>]) ->
                 index += 1;
                 continue;
             }
-            let end = (index..lip.end.0).find(|&at| !has_head(at)).unwrap_or(lip.end.0);
+            let end = (index..lip.end.0)
+                .find(|&at| !has_head(at))
+                .unwrap_or(lip.end.0);
             let lowest = index.saturating_sub(LEAD);
             let highest = (end + LEAD).min(pictures.len());
-            let first = (lowest..index).rev().find(|&at| !has_head(at)).map_or(lowest, |at| at + 1);
+            let first = (lowest..index)
+                .rev()
+                .find(|&at| !has_head(at))
+                .map_or(lowest, |at| at + 1);
             let last = (end..highest).find(|&at| !has_head(at)).unwrap_or(highest);
             ranges.push(LipRange {
                 frames: FrameIndex(index)..FrameIndex(end),
@@ -237,8 +280,10 @@ struct Crops<'a> {
 impl CropSource for Crops<'_> {
     fn crop(&mut self, frame: FrameIndex) -> Result<Vec<f32>, BoxError> {
         let picture = self.pictures.draw(frame, &mut self.store, self.heads)?;
-        let placement =
-            self.heads.placement_at(self.pictures, frame).ok_or_else(|| format!("{frame} has no head"))?;
+        let placement = self
+            .heads
+            .placement_at(self.pictures, frame)
+            .ok_or_else(|| format!("{frame} has no head"))?;
         let crop = placement.extract(&picture.to_rgb8(), self.size);
         let pixels = self.size * self.size;
         let mut planar = vec![0.0; pixels * 3];
@@ -272,10 +317,16 @@ impl<'a> Sink<'a> {
         let path = job.path("mouths");
         let failed = |action| {
             let path = path.clone();
-            move |source| ProjectError::Files { action, path, source }
+            move |source| ProjectError::Files {
+                action,
+                path,
+                source,
+            }
         };
         let state = job.read("mouths.state").and_then(|bytes| split(&bytes));
-        let shape = job.read("mouths.shape").and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let shape = job
+            .read("mouths.shape")
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -289,7 +340,14 @@ impl<'a> Sink<'a> {
         if let Some((kept, _)) = &state {
             observer.advance(kept.frames);
         }
-        Ok(Self { job, observer, file, shape, state: state.map(|(_, state)| state), cancelled: false })
+        Ok(Self {
+            job,
+            observer,
+            file,
+            shape,
+            state: state.map(|(_, state)| state),
+            cancelled: false,
+        })
     }
 }
 
@@ -302,13 +360,21 @@ fn split(bytes: &[u8]) -> Option<(Kept, Vec<u8>)> {
 
 impl LipObserver for Sink<'_> {
     fn crop(&mut self, made: MadeCrop) -> Result<(), BoxError> {
-        let shape = Shape { x: made.x, y: made.y, width: made.width, height: made.height };
+        let shape = Shape {
+            x: made.x,
+            y: made.y,
+            width: made.width,
+            height: made.height,
+        };
         match self.shape {
             None => {
-                self.job.write("mouths.shape", &serde_json::to_vec(&shape)?)?;
+                self.job
+                    .write("mouths.shape", &serde_json::to_vec(&shape)?)?;
                 self.shape = Some(shape);
             }
-            Some(known) if known != shape => return Err(format!("{} is made at another place", made.frame).into()),
+            Some(known) if known != shape => {
+                return Err(format!("{} is made at another place", made.frame).into());
+            }
             Some(_) => {}
         }
         let pixels = shape.width * shape.height;
@@ -327,7 +393,10 @@ impl LipObserver for Sink<'_> {
 
     fn block(&mut self, progress: Progress, state: &State) -> Result<(), BoxError> {
         self.file.sync_all()?;
-        let kept = Kept { bytes: self.file.stream_position()?, frames: progress.frames.0 };
+        let kept = Kept {
+            bytes: self.file.stream_position()?,
+            frames: progress.frames.0,
+        };
         let mut bytes = serde_json::to_vec(&kept)?;
         bytes.push(b'\n');
         bytes.extend(state.to_bytes()?);

@@ -35,7 +35,11 @@ pub(crate) fn energy(clip: &Clip) -> Result<Energy, ProjectError> {
         let ended = block.is_none();
         held.extend(block.unwrap_or_default());
         let whole = held.len() / HOP;
-        let ready = if ended { held.len().div_ceil(HOP) } else { whole.saturating_sub(2) };
+        let ready = if ended {
+            held.len().div_ceil(HOP)
+        } else {
+            whole.saturating_sub(2)
+        };
         if ended || ready > HOPS {
             let levels = envelope(&held, SampleRate::SPEECH).values;
             values.extend(levels.get(before..ready).unwrap_or_default());
@@ -49,7 +53,10 @@ pub(crate) fn energy(clip: &Clip) -> Result<Energy, ProjectError> {
     if lead < 0 {
         values.drain(..values.len().min(lead.unsigned_abs() as usize));
     }
-    Ok(Energy { hop: Seconds(HOP as f64 / 16_000.0), values })
+    Ok(Energy {
+        hop: Seconds(HOP as f64 / 16_000.0),
+        values,
+    })
 }
 
 /// The mel frames of a whole track, in a file.
@@ -62,7 +69,13 @@ pub(crate) struct MelFile {
 impl MelFile {
     /// Writes the mel frames of a clip's sound to `path`: first the gain over the whole track, then the frames.
     pub(crate) fn write(clip: &Clip, path: &Path) -> Result<Self, ProjectError> {
-        let files = |action| move |source| ProjectError::Files { action, path: path.to_owned(), source };
+        let files = |action| {
+            move |source| ProjectError::Files {
+                action,
+                path: path.to_owned(),
+                source,
+            }
+        };
         let gain = gain(clip)?;
         let mut stream = MelStream::new(MelConfig::EMBEDDED.compression, gain);
         let mut target = BufWriter::new(File::create(path).map_err(files("create"))?);
@@ -70,7 +83,9 @@ impl MelFile {
         let mut put = |mel: Vec<[f32; MEL_BANDS]>| -> Result<(), ProjectError> {
             frames += mel.len();
             for value in mel.iter().flatten() {
-                target.write_all(&value.to_le_bytes()).map_err(files("write"))?;
+                target
+                    .write_all(&value.to_le_bytes())
+                    .map_err(files("write"))?;
             }
             Ok(())
         };
@@ -82,7 +97,11 @@ impl MelFile {
         target.flush().map_err(files("write"))?;
         drop(target);
         let file = File::open(path).map_err(files("open"))?;
-        Ok(Self { path: path.to_owned(), frames, file: Mutex::new(file) })
+        Ok(Self {
+            path: path.to_owned(),
+            frames,
+            file: Mutex::new(file),
+        })
     }
 }
 
@@ -92,11 +111,18 @@ impl MelSource for MelFile {
     }
 
     fn read(&self, frames: Range<usize>) -> Result<Vec<f32>, BoxError> {
-        let mut file = self.file.lock().map_err(|_| format!("{} is in use", self.path.display()))?;
+        let mut file = self
+            .file
+            .lock()
+            .map_err(|_| format!("{} is in use", self.path.display()))?;
         file.seek(SeekFrom::Start((frames.start * MEL_BANDS * 4) as u64))?;
         let mut bytes = vec![0; frames.len() * MEL_BANDS * 4];
         file.read_exact(&mut bytes)?;
-        Ok(bytes.chunks_exact(4).filter_map(|four| four.try_into().ok()).map(f32::from_le_bytes).collect())
+        Ok(bytes
+            .chunks_exact(4)
+            .filter_map(|four| four.try_into().ok())
+            .map(f32::from_le_bytes)
+            .collect())
     }
 }
 

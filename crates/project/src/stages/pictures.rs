@@ -33,14 +33,22 @@ impl Pictures {
         for run in &timeline.pictures {
             match run {
                 PictureRun::Source { source } => {
-                    shown.extend((source.start.0..source.end.0).map(|index| Shown::Frame(FrameIndex(index))));
+                    shown.extend(
+                        (source.start.0..source.end.0).map(|index| Shown::Frame(FrameIndex(index))),
+                    );
                 }
-                PictureRun::Bed { frames, .. } => shown.extend(frames.iter().map(|&index| Shown::Frame(index))),
+                PictureRun::Bed { frames, .. } => {
+                    shown.extend(frames.iter().map(|&index| Shown::Frame(index)))
+                }
                 PictureRun::Seam { frames, .. } => shown.extend(frames.iter().map(|seam| {
                     if seam.a == seam.b {
                         Shown::Frame(seam.a)
                     } else {
-                        Shown::Between { a: seam.a, b: seam.b, weight: seam.weight }
+                        Shown::Between {
+                            a: seam.a,
+                            b: seam.b,
+                            weight: seam.weight,
+                        }
                     }
                 })),
             }
@@ -50,7 +58,11 @@ impl Pictures {
 
     /// What an output frame shows; the last frame beyond the end.
     pub(crate) fn at(&self, output: FrameIndex) -> Shown {
-        let last = self.shown.last().copied().unwrap_or(Shown::Frame(FrameIndex::ZERO));
+        let last = self
+            .shown
+            .last()
+            .copied()
+            .unwrap_or(Shown::Frame(FrameIndex::ZERO));
         self.shown.get(output.as_usize()).copied().unwrap_or(last)
     }
 
@@ -72,8 +84,9 @@ impl Pictures {
             Shown::Between { a, b, weight } => {
                 let from = store.get(a)?;
                 let to = store.get(b)?;
-                let mut frame =
-                    from.blend(&to, weight).map_err(|error| ProjectError::fault("render", error))?;
+                let mut frame = from
+                    .blend(&to, weight)
+                    .map_err(|error| ProjectError::fault("render", error))?;
                 heads.morph(&mut frame, (a, &from), (b, &to), weight)?;
                 Ok(Arc::new(frame))
             }
@@ -82,7 +95,10 @@ impl Pictures {
 }
 
 /// The source frames that some output frames show, ascending, each once.
-pub(crate) fn sources_of(pictures: &Pictures, outputs: impl Iterator<Item = FrameIndex>) -> Vec<FrameIndex> {
+pub(crate) fn sources_of(
+    pictures: &Pictures,
+    outputs: impl Iterator<Item = FrameIndex>,
+) -> Vec<FrameIndex> {
     let mut sources: Vec<FrameIndex> = outputs
         .flat_map(|output| match pictures.at(output) {
             Shown::Frame(index) => [Some(index), None],
@@ -96,7 +112,11 @@ pub(crate) fn sources_of(pictures: &Pictures, outputs: impl Iterator<Item = Fram
 }
 
 /// Sorted frames as half-open runs, grown by `margin` on both sides within `frames`, joined where they touch.
-pub(crate) fn runs_of(sorted: &[FrameIndex], margin: u64, frames: u64) -> Vec<std::ops::Range<FrameIndex>> {
+pub(crate) fn runs_of(
+    sorted: &[FrameIndex],
+    margin: u64,
+    frames: u64,
+) -> Vec<std::ops::Range<FrameIndex>> {
     let mut runs: Vec<std::ops::Range<FrameIndex>> = Vec::new();
     for &index in sorted {
         let start = index - margin;
@@ -117,7 +137,14 @@ mod tests {
     fn runs_join_where_they_touch() {
         let frames: Vec<FrameIndex> = [3, 4, 5, 20, 28].map(FrameIndex).to_vec();
         let runs = runs_of(&frames, 2, 30);
-        assert_eq!(runs, vec![FrameIndex(1)..FrameIndex(8), FrameIndex(18)..FrameIndex(23), FrameIndex(26)..FrameIndex(30)]);
+        assert_eq!(
+            runs,
+            vec![
+                FrameIndex(1)..FrameIndex(8),
+                FrameIndex(18)..FrameIndex(23),
+                FrameIndex(26)..FrameIndex(30)
+            ]
+        );
         assert_eq!(runs_of(&frames, 4, 30).len(), 2);
     }
 }

@@ -3,7 +3,7 @@
 use super::media_error;
 use crate::ProjectError;
 use edit::{FrameClock, SoundClock};
-use media::{AudioInfo, Clip, OpenOptions, VideoInfo};
+use media::{AudioInfo, Clip, VideoInfo};
 use std::path::Path;
 use units::Seconds;
 
@@ -22,25 +22,39 @@ pub(crate) struct Source {
 impl Source {
     /// Opens a clip that has pictures.
     pub(crate) fn open(path: &Path) -> Result<Self, ProjectError> {
-        let clip = Clip::open(path, &OpenOptions::default()).map_err(media_error)?;
+        let clip = Clip::open(path, &super::confined()).map_err(media_error)?;
         let info = clip.info();
         let Some(video) = info.video.clone() else {
-            return Err(ProjectError::input(format!("{} has no video, only sound", path.display()))
-                .with_hint("give a video; `--speech` is where sound goes"));
+            return Err(ProjectError::input(format!(
+                "{} has no video, only sound",
+                path.display()
+            ))
+            .with_hint("give a video; `--speech` is where sound goes"));
         };
         let audio = info.audio.clone();
-        let starts = video.times.starts().to_vec();
+        let starts = video.times.starts().collect();
         let clock = FrameClock::new(starts, video.times.end(), video.rate).map_err(|error| {
-            ProjectError::input(format!("the frame times of {} make no sense: {error}", path.display()))
+            ProjectError::input(format!(
+                "the frame times of {} make no sense: {error}",
+                path.display()
+            ))
         })?;
-        Ok(Self { clip, video, audio, clock })
+        Ok(Self {
+            clip,
+            video,
+            audio,
+            clock,
+        })
     }
 
     /// The sound, or a sentence about its absence.
     pub(crate) fn sound(&self) -> Result<&AudioInfo, ProjectError> {
         self.audio.as_ref().ok_or_else(|| {
-            ProjectError::input(format!("{} has no sound, so there is nothing to edit by", self.path().display()))
-                .with_hint("`reword sync` gives a silent clip a track: reword sync CLIP --speech FILE")
+            ProjectError::input(format!(
+                "{} has no sound, so there is nothing to edit by",
+                self.path().display()
+            ))
+            .with_hint("`reword sync` gives a silent clip a track: reword sync CLIP --speech FILE")
         })
     }
 

@@ -22,10 +22,10 @@ pub(crate) fn follow(
 ) -> Result<Heads, ProjectError> {
     let total = runs.iter().map(|run| run.end.since(run.start)).sum();
     observer.begin(Stage::Track, total);
-    let mut chosen = Vec::new();
-    let mut refused = None;
+    // One tracker for all runs, so that a person keeps their number over the whole clip.
+    let mut tracker = Tracker::new(TrackOptions::new(source.video.rate)).map_err(face_error)?;
     for run in runs {
-        let mut tracker = Tracker::new(TrackOptions::new(source.video.rate)).map_err(face_error)?;
+        tracker.skip_to(run.start).map_err(face_error)?;
         let mut index = run.start;
         for frame in source.clip.frames(run.clone()).map_err(media_error)? {
             let frame = frame.map_err(media_error)?;
@@ -36,47 +36,47 @@ pub(crate) fn follow(
                 return Err(ProjectError::Cancelled);
             }
         }
-        let envelope = energy.map(|energy| envelope(energy, source, run));
-        match tracker.finish().choose(face_choice(choice), envelope.as_deref()) {
-            Ok(found) => chosen.push(found),
-            Err(error @ (FaceError::NoFace | FaceError::NoSuchFace { .. })) => refused = Some((run.clone(), error)),
-            Err(other) => return Err(face_error(other)),
-        }
     }
     observer.end(Stage::Track);
-    if chosen.is_empty()
-        && let Some((_, error)) = &refused
-    {
-        let path = source.path().display();
-        return Err(match error {
-            FaceError::NoSuchFace { .. } => ProjectError::usage(format!("{path}: {error}")),
-            _ => ProjectError::input(format!("there is no face in {path} where its lips should move"))
-                .with_hint("faces must be in the picture, upright, and larger than about 32 pixels"),
-        });
-    }
-    for (run, reason) in found_without(&chosen, refused) {
-        let time = |frame: FrameIndex| source.clock.start_of(frame);
+    let tracks = tracker.finish();
+    let envelope = energy.map(|energy| envelope(energy, source, &tracks.frames()));
+    let chosen = tracks
+        .choose(face_choice(choice), envelope.as_deref())
+        .map_err(|error| {
+            let path = source.path().display();
+            match error {
+                FaceError::NoFace => ProjectError::input(format!(
+                    "there is no face in {path} where its lips should move"
+                ))
+                .with_hint(
+                    "faces must be in the picture, upright, and larger than about 32 pixels",
+                ),
+                FaceError::NoSuchFace { .. } => ProjectError::usage(format!("{path}: {error}")),
+                other => face_error(other),
+            }
+        })?;
+    let mut without: Vec<(Range<FrameIndex>, &str)> = Vec::new();
+    without.extend(
+        chosen
+            .missing()
+            .into_iter()
+            .map(|span| (span.frames, "there is no face")),
+    );
+    without.extend(
+        chosen
+            .profiles()
+            .into_iter()
+            .map(|span| (span.frames, "the face is turned away")),
+    );
+    without.sort_by_key(|(run, _)| run.start);
+    for (run, reason) in without {
         observer.warn(&format!(
-            "{reason} from {:.2} to {:.2}; those frames keep their recorded mouth",
-            time(run.start),
-            time(run.end)
+            "{reason} from {:.2} to {:.2} of the clip; those frames keep their recorded mouth",
+            source.clock.start_of(run.start),
+            source.clock.start_of(run.end)
         ));
     }
     Ok(Heads::new(chosen))
-}
-
-/// Stretches in which no lips can be fitted, with the reason.
-fn found_without(
-    chosen: &[face::track::Chosen],
-    refused: Option<(Range<FrameIndex>, FaceError)>,
-) -> Vec<(Range<FrameIndex>, &'static str)> {
-    let mut without: Vec<(Range<FrameIndex>, &'static str)> = refused.into_iter().map(|(run, _)| (run, "no face")).collect();
-    for run in chosen {
-        without.extend(run.missing().into_iter().map(|span| (span.frames, "no face")));
-        without.extend(run.profiles().into_iter().map(|span| (span.frames, "the face is turned away")));
-    }
-    without.sort_by_key(|(run, _)| run.start);
-    without
 }
 
 /// The sound's loudness at every frame of a run.

@@ -1,0 +1,12 @@
+//! The pipelines, one file each.
+
+mod dub;
+mod edit;
+mod plan;
+mod render;
+mod sync;
+
+pub use dub::dub;
+pub use edit::edit;
+pub use plan::{EditPlan, PlanFormat, align, format_transcript, plan};
+pub use sync::sync;

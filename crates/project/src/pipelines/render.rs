@@ -1,0 +1,344 @@
+//! What all rendering pipelines do once the timeline and the new track are known: follow the head, make the mouths,
+//! put frames together, write the output, tell what was done.
+
+use crate::report::{
+    Report, ReportEdit, ReportInput, ReportModel, ReportOutput, ReportSpan, SpanKind,
+    peak_memory_bytes,
+};
+use crate::stages::frames::FrameStore;
+use crate::stages::heads::Heads;
+use crate::stages::lips::{self, Mouths};
+use crate::stages::listen::MelFile;
+use crate::stages::pictures::{Pictures, Shown, runs_of, sources_of};
+use crate::stages::source::Source;
+use crate::stages::{composite, media_error, model, track};
+use crate::watch::Watch;
+use crate::{Job, Observer, ProjectError, RenderRequest, Stage};
+use edit::cuts::Energy;
+use edit::{PictureRun, Timeline};
+use media::render::{self, BoxError, FrameMaker, OutputSpan, RenderError, RenderOptions, Sound};
+use media::{AudioReader, Clip, Frame, OpenOptions};
+use std::ops::Range;
+use std::path::Path;
+use units::FrameIndex;
+
+/// Source frames followed on each side of those that are shown under new lips: smoothing and lead-in look there.
+const AROUND: u64 = 24;
+
+/// A job whose timeline and track are settled.
+pub(super) struct Settled<'a> {
+    pub(super) request: &'a RenderRequest,
+    pub(super) source: &'a Source,
+    pub(super) timeline: &'a Timeline,
+    pub(super) energy: Option<&'a Energy>,
+    pub(super) edits: Vec<ReportEdit>,
+    /// The new track, a file of the job.
+    pub(super) track: &'a Path,
+    pub(super) job: Job,
+}
+
+/// Renders a settled job.
+pub(super) fn render(
+    settled: Settled<'_>,
+    observer: &mut Watch<'_>,
+) -> Result<Report, ProjectError> {
+    let Settled {
+        request,
+        source,
+        timeline,
+        energy,
+        edits,
+        track,
+        job,
+    } = settled;
+    let pictures = Pictures::of(timeline);
+    let lips = &timeline.lips;
+    let sound = Clip::open(track, &OpenOptions::default()).map_err(media_error)?;
+
+    let shown = sources_of(&pictures, grown(lips, AROUND, timeline.frames()));
+    let runs = runs_of(&shown, AROUND, source.video.frames);
+    let (heads, mouths, used) = if lips.is_empty() {
+        (Heads::none(), Mouths::none(), None)
+    } else {
+        let heads = track::follow(source, &runs, request.face, energy, observer)?;
+        let model = model::load(request)?;
+        let mel = MelFile::write(&sound, &job.path("mel"))?;
+        let mouths = lips::make(
+            &model.network,
+            request,
+            source,
+            &pictures,
+            &heads,
+            lips,
+            &mel,
+            &job,
+            observer,
+        )?;
+        (heads, mouths, Some(model))
+    };
+
+    let size = used
+        .as_ref()
+        .map_or(256, |model| model.network.config().crop);
+    let spans = spans(timeline, &mouths);
+    observer.begin(Stage::Render, timeline.frames());
+    let mut maker = Maker {
+        pictures: &pictures,
+        heads: &heads,
+        mouths,
+        store: FrameStore::new(&source.clip, source.video.frames),
+        size,
+        seed: request.seed,
+    };
+    let mut reader = sound.all_audio().map_err(media_error)?;
+    let mut blocks = || next_block(&mut reader);
+    let mut written = 0;
+    let rendered = render::render(
+        &source.clip,
+        &spans,
+        &mut maker,
+        Sound::Made(&mut blocks),
+        &request.output,
+        &RenderOptions::default(),
+        &mut |frames| {
+            observer.advance(frames - written);
+            written = frames;
+        },
+    )
+    .map_err(render_error)?;
+    observer.end(Stage::Render);
+    for note in &rendered.notes {
+        observer.warn(note.trim_end_matches('.'));
+    }
+
+    let video = &source.video;
+    let seconds = source.duration().0;
+    let report = Report {
+        version: 1,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        input: ReportInput {
+            path: source.path().to_owned(),
+            frames: video.frames,
+            fps: video.rate.per_second(),
+            width: video.width as usize,
+            height: video.height as usize,
+            seconds,
+        },
+        output: ReportOutput {
+            path: request.output.clone(),
+            frames: rendered.frames,
+            fps: video.rate.per_second(),
+            width: video.width as usize,
+            height: video.height as usize,
+            seconds: rendered.duration.0,
+        },
+        model: used.map(|model| ReportModel {
+            name: model.name,
+            sha256: model.sha256,
+            steps: request
+                .steps
+                .unwrap_or(model.network.schedule().steps() as u32),
+        }),
+        seed: request.seed,
+        edits,
+        spans: report_spans(&rendered.spans, timeline),
+        timings: observer.timings(),
+        peak_memory_bytes: peak_memory_bytes(),
+        warnings: observer.warnings(),
+    };
+    job.finish()?;
+    Ok(report)
+}
+
+/// Output frames of ranges, grown on both sides.
+fn grown(
+    ranges: &[Range<FrameIndex>],
+    by: u64,
+    frames: u64,
+) -> impl Iterator<Item = FrameIndex> + '_ {
+    ranges
+        .iter()
+        .flat_map(move |range| (range.start - by).0..(range.end.0 + by).min(frames))
+        .map(FrameIndex)
+}
+
+/// The output for the renderer: source frames where nothing is made, made ones elsewhere.
+fn spans(timeline: &Timeline, mouths: &Mouths) -> Vec<OutputSpan> {
+    let mut spans: Vec<OutputSpan> = Vec::new();
+    for (output, run) in timeline.picture_runs() {
+        match run {
+            PictureRun::Source { source } => {
+                for (range, made) in split(&output, mouths.ranges()) {
+                    let count = range.end.since(range.start);
+                    if made {
+                        push_made(&mut spans, count);
+                    } else {
+                        let start = source.start + range.start.since(output.start);
+                        spans.push(OutputSpan::Source {
+                            source: start..start + count,
+                        });
+                    }
+                }
+            }
+            PictureRun::Bed { .. } | PictureRun::Seam { .. } => push_made(&mut spans, run.len()),
+        }
+    }
+    spans
+}
+
+fn push_made(spans: &mut Vec<OutputSpan>, count: u64) {
+    match spans.last_mut() {
+        Some(OutputSpan::Made { frames }) => *frames += count,
+        _ => spans.push(OutputSpan::Made { frames: count }),
+    }
+}
+
+/// A range cut at the borders of others, each part with whether it lies inside one of them.
+fn split(
+    range: &Range<FrameIndex>,
+    inside: &[Range<FrameIndex>],
+) -> Vec<(Range<FrameIndex>, bool)> {
+    let mut parts = Vec::new();
+    let mut next = range.start;
+    for other in inside {
+        let start = other.start.max(next).min(range.end);
+        let end = other.end.min(range.end);
+        if start >= end {
+            continue;
+        }
+        if start > next {
+            parts.push((next..start, false));
+        }
+        parts.push((start..end, true));
+        next = end;
+    }
+    if next < range.end {
+        parts.push((next..range.end, false));
+    }
+    parts
+}
+
+/// What became of every output frame. Made frames that show the recording at its own place are lip-synced, others
+/// are generated.
+fn report_spans(rendered: &[render::RenderedSpan], timeline: &Timeline) -> Vec<ReportSpan> {
+    let mut spans = Vec::new();
+    for span in rendered {
+        let kind = match span.kind {
+            render::SpanKind::Copied => SpanKind::Copied,
+            render::SpanKind::Reencoded => SpanKind::Reencoded,
+            render::SpanKind::Made => {
+                for (output, run) in timeline.picture_runs() {
+                    let start = output.start.max(span.output.start);
+                    let end = output.end.min(span.output.end);
+                    if start >= end {
+                        continue;
+                    }
+                    let source = match run {
+                        PictureRun::Source { source } => {
+                            let first = source.start + start.since(output.start);
+                            Some([first.0, first.0 + end.since(start)])
+                        }
+                        _ => None,
+                    };
+                    let kind = if source.is_some() {
+                        SpanKind::Lipsynced
+                    } else {
+                        SpanKind::Generated
+                    };
+                    spans.push(ReportSpan {
+                        kind,
+                        out: [start.0, end.0],
+                        source,
+                    });
+                }
+                continue;
+            }
+        };
+        let source = span
+            .source
+            .as_ref()
+            .map(|source| [source.start.0, source.end.0]);
+        spans.push(ReportSpan {
+            kind,
+            out: [span.output.start.0, span.output.end.0],
+            source,
+        });
+    }
+    spans
+}
+
+/// Draws made frames.
+struct Maker<'a> {
+    pictures: &'a Pictures,
+    heads: &'a Heads,
+    mouths: Mouths,
+    store: FrameStore<'a>,
+    size: usize,
+    seed: u64,
+}
+
+impl FrameMaker for Maker<'_> {
+    fn frame(&mut self, output: FrameIndex) -> Result<Frame, BoxError> {
+        let picture = self.pictures.draw(output, &mut self.store, self.heads)?;
+        let mut frame = Frame::clone(&picture);
+        if !matches!(self.pictures.at(output), Shown::Frame(_)) {
+            // A picture between two frames has the length of neither.
+            frame.duration = units::Seconds::ZERO;
+        }
+        if let (Some(mouth), Some(placement)) = (
+            self.mouths.at(output)?,
+            self.heads.placement_at(self.pictures, output),
+        ) {
+            composite::lay(&mut frame, &placement, &mouth, self.size, output, self.seed)?;
+        }
+        Ok(frame)
+    }
+}
+
+fn next_block(reader: &mut AudioReader) -> Result<Option<media::AudioBlock>, BoxError> {
+    Ok(reader.next_block()?)
+}
+
+fn render_error(error: RenderError) -> ProjectError {
+    match error {
+        RenderError::Media(error) => media_error(error),
+        RenderError::Container { .. } | RenderError::Unwritable { .. } => {
+            ProjectError::usage(error.to_string())
+        }
+        RenderError::DiskFull { path } => ProjectError::Files {
+            action: "write",
+            path,
+            source: std::io::Error::from_raw_os_error(28),
+        },
+        RenderError::Frame { source, .. } => match source.downcast::<ProjectError>() {
+            Ok(own) => *own,
+            Err(other) => ProjectError::fault("render", other),
+        },
+        other => ProjectError::fault("render", other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_cut_at_borders() {
+        let range = |a, b| FrameIndex(a)..FrameIndex(b);
+        let parts = split(
+            &range(10, 30),
+            &[range(0, 12), range(15, 18), range(28, 40)],
+        );
+        assert_eq!(
+            parts,
+            vec![
+                (range(10, 12), true),
+                (range(12, 15), false),
+                (range(15, 18), true),
+                (range(18, 28), false),
+                (range(28, 30), true),
+            ]
+        );
+        assert_eq!(split(&range(5, 9), &[]), vec![(range(5, 9), false)]);
+    }
+}
