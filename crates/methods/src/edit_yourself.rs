@@ -16,7 +16,10 @@ mod config;
 mod denoise;
 mod job;
 mod model;
+mod output;
+mod pictures;
 mod plan;
+mod resume;
 mod run;
 mod store;
 

@@ -34,6 +34,9 @@ pub enum MethodError {
         #[source]
         source: BoxError,
     },
+    /// The caller could not give the sound.
+    #[error("cannot read the new sound")]
+    Sound(#[source] BoxError),
     /// The caller could not take a result.
     #[error("cannot keep what was made")]
     Sink(#[source] BoxError),

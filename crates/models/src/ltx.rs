@@ -8,6 +8,7 @@
 
 mod block;
 mod config;
+mod inputs;
 pub mod keys;
 pub mod rope;
 mod times;
@@ -16,8 +17,7 @@ pub mod vae;
 
 pub use block::{Perturbation, SkipMode};
 pub use config::{AudioConfig, TransformerConfig};
+pub use inputs::{AudioMemory, AudioQueries, Caption, ContextGroup, ContextMemory, Inputs};
 pub use rope::Rope;
-pub use transformer::{
-    AudioMemory, AudioQueries, Caption, ContextGroup, ContextMemory, Inputs, Transformer,
-};
+pub use transformer::Transformer;
 pub use vae::{Vae, VaeConfig};

@@ -11,9 +11,9 @@ use nn::ops::{self, Activation};
 use nn::weights::View;
 
 use super::TransformerConfig;
+use super::inputs::{AudioQueries, Caption, ContextGroup};
 use super::rope::Rope;
 use super::times::Times;
-use super::transformer::{AudioQueries, Caption, ContextGroup};
 use crate::error::Result;
 
 /// Epsilon of the query and key norms, which differs from the block norms'.

@@ -5,151 +5,17 @@
 //! values once, and every step costs the noised tokens alone.
 
 use candle_core::{DType, Device, Tensor};
-use nn::layers::{Attention, KeysValues, Linear};
+use nn::layers::Linear;
 use nn::ops::{self, Activation};
 
 use super::TransformerConfig;
 use super::block::{Block, Pass, Perturbation, SkipMode};
+use super::inputs::{AudioMemory, AudioQueries, Caption, ContextGroup, ContextMemory, Inputs};
 use super::keys;
 use super::rope::{Position, Rope};
 use super::times::AdaLayerNormSingle;
 use crate::error::{ModelError, Result};
 use crate::file::ModelFile;
-
-/// A caption projected to the inner width, shared by all blocks.
-#[derive(Debug, Clone)]
-pub struct Caption {
-    /// `[B, L, D]`.
-    pub(super) hidden: Tensor,
-    /// Added to the scores, `[B, L]`.
-    pub(super) bias: Option<Tensor>,
-}
-
-/// Keys and values of the context in every block.
-#[derive(Debug, Clone)]
-pub struct ContextMemory {
-    blocks: Vec<KeysValues>,
-}
-
-/// Keys and values of the sound in every block.
-#[derive(Debug, Clone)]
-pub struct AudioMemory {
-    blocks: Vec<KeysValues>,
-}
-
-/// Neighbouring context tokens that share a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ContextGroup {
-    /// How many tokens.
-    pub tokens: usize,
-    /// Their latent; none for references, which everybody sees and which see everybody.
-    pub latent: Option<i64>,
-}
-
-impl ContextGroup {
-    /// Whether the other group lies in the window around this one.
-    pub(super) fn sees(&self, other: &Self, window: usize) -> bool {
-        match (self.latent, other.latent) {
-            (Some(own), Some(other)) => own.abs_diff(other) <= (window as u64) / 2,
-            _ => true,
-        }
-    }
-
-    pub(super) fn all_see_all(groups: &[Self], window: usize) -> bool {
-        let latents = || groups.iter().filter_map(|group| group.latent);
-        match (latents().min(), latents().max()) {
-            (Some(first), Some(last)) => last.abs_diff(first) <= (window as u64) / 2,
-            _ => true,
-        }
-    }
-}
-
-/// Which tokens hear which latent's sound: the mask M of eq. 6.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AudioQueries {
-    /// All tokens of the sequence, latent by latent, equally many each.
-    Folded {
-        /// Latents of the sequence.
-        latents: usize,
-    },
-    /// Positions in the sequence, a list for each latent; other tokens hear nothing.
-    Masked(Vec<Vec<u32>>),
-}
-
-impl AudioQueries {
-    fn latents(&self) -> usize {
-        match self {
-            Self::Folded { latents } => *latents,
-            Self::Masked(latents) => latents.len(),
-        }
-    }
-
-    /// `x + M * attention(x, sound)`; `memory` holds `[B * latents, tokens, D]`.
-    pub(super) fn add_attention(
-        &self,
-        x: &Tensor,
-        attention: &Attention,
-        memory: &KeysValues,
-    ) -> Result<Tensor> {
-        let (batch, tokens, width) = x.dims3()?;
-        match self {
-            Self::Folded { latents } => {
-                let each = tokens / (*latents).max(1);
-                let folded = x.reshape((batch * latents, each, width))?;
-                let queries = attention.queries(&folded, None)?;
-                let heard = attention.project(&attention.attend(&queries, memory, None)?)?;
-                Ok((x + heard.reshape((batch, tokens, width))?)?)
-            }
-            Self::Masked(latents) => {
-                let count = latents.len();
-                let mut sum = x.clone();
-                for (latent, positions) in latents.iter().enumerate() {
-                    if positions.is_empty() {
-                        continue;
-                    }
-                    let index = Tensor::new(positions.as_slice(), x.device())?;
-                    let of_latent = |t: &Tensor| -> Result<Tensor> {
-                        let (_, sound, width) = t.dims3()?;
-                        Ok(t.reshape((batch, count, sound, width))?
-                            .narrow(1, latent, 1)?
-                            .squeeze(1)?
-                            .contiguous()?)
-                    };
-                    let own = KeysValues {
-                        keys: of_latent(&memory.keys)?,
-                        values: of_latent(&memory.values)?,
-                    };
-                    let queries = attention.queries(&x.index_select(&index, 1)?, None)?;
-                    let heard = attention.project(&attention.attend(&queries, &own, None)?)?;
-                    sum = sum.index_add(&index, &heard, 1)?;
-                }
-                Ok(sum)
-            }
-        }
-    }
-}
-
-/// One forward pass.
-#[derive(Debug, Clone, Copy)]
-pub struct Inputs<'a> {
-    /// Tokens `[B, N, in_channels]`: normalised latents, noised or clean.
-    pub latents: &'a Tensor,
-    /// `[B]` or `[B, N]`, 0 (clean) to 1 (noise).
-    pub timestep: &'a Tensor,
-    /// Places of the tokens.
-    pub rope: &'a Rope,
-    /// From [`Transformer::caption`] or [`Transformer::empty_caption`].
-    pub caption: &'a Caption,
-    /// Sound, from [`Transformer::audio`]; without it the audio layers are left out.
-    pub audio: Option<(&'a AudioMemory, &'a AudioQueries)>,
-    /// Context that the tokens attend to besides themselves.
-    pub context: Option<&'a ContextMemory>,
-    /// What a perturbed guidance branch leaves out.
-    pub perturbation: Option<&'a Perturbation>,
-    /// `[N, N]`, added to the scores of self-attention, which are then held whole:
-    /// the slow twin of one-way attention, for checking it.
-    pub self_bias: Option<&'a Tensor>,
-}
 
 /// LTX-Video's transformer.
 #[derive(Debug, Clone)]
