@@ -220,7 +220,7 @@ pub(crate) struct GroupNorm<'a> {
 
 /// Mean and `1 / standard deviation` of a group, by blocks so that `f32` sums stay exact enough.
 fn moments<T: Real>(x: &[T], eps: f32) -> (f32, f32) {
-    const PART: usize = 4096;
+    const PART: usize = 1024;
     const LANES: usize = 16;
     let total =
         |f: &dyn Fn(&[T]) -> f32| x.chunks(PART).map(|part| f64::from(f(part))).sum::<f64>();
@@ -228,10 +228,18 @@ fn moments<T: Real>(x: &[T], eps: f32) -> (f32, f32) {
         vectorised(
             #[inline(always)]
             |_| {
+                let mut wide = [shift; PART];
+                for (wide, x) in wide.iter_mut().zip(part) {
+                    *wide = x.get();
+                }
+                // Elements beyond the part equal the shift and add nothing.
                 let mut lanes = [0.0_f32; LANES];
-                for some in part.chunks(LANES) {
+                for some in wide[..part.len().next_multiple_of(LANES)]
+                    .as_chunks::<LANES>()
+                    .0
+                {
                     for (lane, x) in lanes.iter_mut().zip(some) {
-                        let d = x.get() - shift;
+                        let d = x - shift;
                         *lane += if square { d * d } else { d };
                     }
                 }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::buffer::Shared;
 use super::kernel::Element;
 use super::real::{Real, convert, convert_one};
+use super::simd::vectorised;
 
 /// The left operand, `[m, k]`.
 pub(crate) trait Left<E: Element>: Sync {
@@ -69,20 +70,50 @@ impl<T: Real, E: Element> Left<E> for Strided<'_, T> {
         for row in out.chunks_mut(E::STRIDE).take(rows.len()) {
             row[ks.len()..filled].fill(E::default());
         }
-        if self.column == 1 {
-            for (row, out) in rows.zip(out.chunks_mut(E::STRIDE)) {
-                let from = row * self.row + ks.start;
-                convert(&self.data[from..from + ks.len()], &mut out[..ks.len()]);
-            }
-        } else {
-            // A few rows at a time keep their cache lines while `k` runs.
-            for some in (0..rows.len()).step_by(8) {
-                let count = (rows.len() - some).min(8);
-                for (k, inner) in ks.clone().enumerate() {
-                    let from = (rows.start + some) * self.row + inner * self.column;
+        vectorised(
+            #[inline(always)]
+            |_| {
+                if self.column == 1 {
+                    for (row, out) in rows.zip(out.chunks_mut(E::STRIDE)) {
+                        let from = row * self.row + ks.start;
+                        convert(&self.data[from..from + ks.len()], &mut out[..ks.len()]);
+                    }
+                } else {
+                    self.pack_across(rows, ks, out);
+                }
+            },
+        );
+    }
+}
+
+impl<T: Real> Strided<'_, T> {
+    /// Packing of a left operand whose rows are not contiguous: square blocks, so that
+    /// each cache line is read and written once.
+    #[inline(always)]
+    fn pack_across<E: Element>(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]) {
+        const SIDE: usize = 16;
+        for first in (0..rows.len()).step_by(SIDE) {
+            let count = (rows.len() - first).min(SIDE);
+            for start in (0..ks.len()).step_by(SIDE) {
+                let inner = (ks.len() - start).min(SIDE);
+                let from = (rows.start + first) * self.row + (ks.start + start) * self.column;
+                if count == SIDE && inner == SIDE && self.row == 1 {
+                    let mut square = [[E::default(); SIDE]; SIDE];
+                    for (k, line) in square.iter_mut().enumerate() {
+                        convert(&self.data[from + k * self.column..][..SIDE], line);
+                    }
+                    for i in 0..SIDE {
+                        let to = &mut out[(first + i) * E::STRIDE + start..][..SIDE];
+                        for (to, line) in to.iter_mut().zip(&square) {
+                            *to = line[i];
+                        }
+                    }
+                } else {
                     for i in 0..count {
-                        out[(some + i) * E::STRIDE + k] =
-                            convert_one(self.data[from + i * self.row]);
+                        for k in 0..inner {
+                            let value = self.data[from + i * self.row + k * self.column];
+                            out[(first + i) * E::STRIDE + start + k] = convert_one(value);
+                        }
                     }
                 }
             }
@@ -107,6 +138,20 @@ impl<T: Real, E: Element> Right<E> for Strided<'_, T> {
 
 /// Writes one panel, see [`Right::panel`].
 pub(crate) fn pack_panel<T: Real, E: Element>(
+    from: &Strided<'_, T>,
+    first: usize,
+    ks: Range<usize>,
+    columns: usize,
+    out: &mut [E],
+) {
+    vectorised(
+        #[inline(always)]
+        |_| pack_panel_here(from, first, ks, columns, out),
+    );
+}
+
+#[inline(always)]
+fn pack_panel_here<T: Real, E: Element>(
     from: &Strided<'_, T>,
     first: usize,
     ks: Range<usize>,
