@@ -5,6 +5,7 @@ use super::features::{Cepstra, presence};
 use super::text::Token;
 use super::{AlignError, Phone, Timed};
 use crate::voice::espeak;
+use std::ops::Range;
 use units::{SampleRate, Seconds};
 
 /// Numbers that describe a frame: 12 cepstra and their slopes.
@@ -17,8 +18,10 @@ const FASTEST: usize = 3;
 const GAP: usize = 4;
 /// Cost of sound where the voice is silent, and of silence where it speaks (distances are about 1).
 const MISPLACED: f32 = 1.2;
+/// Cost of sound in a gap: more than any two unlike frames, or the path would wait in gaps.
+const SOUND_IN_GAP: f32 = 3.0;
 /// Cost of holding a frame of the voice, and of passing two or three.
-const STEPS: [f32; FASTEST + 1] = [0.25, 0.0, 0.15, 0.5];
+const STEPS: [f32; FASTEST + 1] = [0.5, 0.0, 0.3, 1.0];
 
 struct Frame {
     values: [f32; WIDTH],
@@ -59,19 +62,25 @@ pub(super) fn align(
         joined.extend(samples);
         ends.push(joined.len() / 160);
     }
+    let voiced = frames(&joined);
+    let pace = pace(&heard, &voiced);
     let mut said = vec![];
-    let mut word = 0;
     let gap = |said: &mut Vec<Said>, word| {
         said.extend((0..GAP).map(|_| Said { frame: None, word }));
     };
-    gap(&mut said, 0);
-    for (index, frame) in frames(&joined).into_iter().enumerate() {
-        while ends.get(word).is_some_and(|&end| index >= end) {
-            word += 1;
-            gap(&mut said, word);
+    let mut voiced = voiced.into_iter().map(Some).collect::<Vec<_>>();
+    let mut begin = 0;
+    for (word, &end) in ends.iter().enumerate() {
+        gap(&mut said, word);
+        let count = (((end - begin) as f64 / pace).round() as usize).max(1);
+        for n in 0..count {
+            let index = begin + (end - begin) * n / count;
+            if let Some(frame) = voiced.get_mut(index).and_then(Option::take) {
+                let frame = Some(frame);
+                said.push(Said { frame, word });
+            }
         }
-        let frame = Some(frame);
-        said.push(Said { frame, word });
+        begin = end;
     }
     gap(&mut said, tokens.len());
     let spans = spans(&heard, &said, tokens.len()).ok_or(AlignError::NoMatch {
@@ -97,6 +106,12 @@ pub(super) fn align(
             .collect(),
         guessed: Vec::new(),
     })
+}
+
+/// How many frames of the voice go by in a frame of the recording, all in all: words said apart are slow.
+fn pace(heard: &[Frame], voiced: &[Frame]) -> f64 {
+    let present = |frames: &[Frame]| frames.iter().filter(|f| f.presence > 0.5).count();
+    (voiced.len() as f64 / present(heard).max(1) as f64).clamp(1.0, 4.0)
 }
 
 /// Cepstra without level, each with mean 0 and variance 1 / 24 over the frames with sound.
@@ -139,7 +154,7 @@ fn frames(samples: &[f32]) -> Vec<Frame> {
 
 fn cost(heard: &Frame, said: &Said) -> f32 {
     match &said.frame {
-        None => MISPLACED * heard.presence,
+        None => SOUND_IN_GAP * heard.presence,
         Some(frame) => {
             let square: f32 = frame
                 .values
@@ -167,7 +182,14 @@ fn spans(heard: &[Frame], said: &[Said], words: usize) -> Option<Vec<(usize, usi
         } else {
             reach.get(..reach.len().min(window.len() * FASTEST))?
         };
-        let path = warp(window, reach, last)?;
+        // Where the window may end in the voice: around its share of what is left.
+        let share = window.len() as f64 / rest.len() as f64 * (said.len() - at) as f64;
+        let ends = if last {
+            reach.len().saturating_sub(GAP + 1)..reach.len()
+        } else {
+            (share * 0.6) as usize..((share * 1.5) as usize).min(reach.len())
+        };
+        let path = warp(window, reach, last, ends)?;
         let first = spans.len();
         for (n, &place) in path.iter().enumerate() {
             let Some(said) = reach.get(place).filter(|s| s.frame.is_some()) else {
@@ -211,8 +233,8 @@ fn spans(heard: &[Frame], said: &[Said], words: usize) -> Option<Vec<(usize, usi
     Some(spans)
 }
 
-/// The place in `said` of every frame of `heard`: from its start, to its end when `whole`.
-fn warp(heard: &[Frame], said: &[Said], whole: bool) -> Option<Vec<usize>> {
+/// The place in `said` of every frame of `heard`: from its start to one of `ends`, which reach its end when `whole`.
+fn warp(heard: &[Frame], said: &[Said], whole: bool, ends: Range<usize>) -> Option<Vec<usize>> {
     let width = said.len();
     let mut scores = vec![f32::INFINITY; width];
     let mut steps = vec![0_u8; heard.len() * width];
@@ -251,12 +273,7 @@ fn warp(heard: &[Frame], said: &[Said], whole: bool) -> Option<Vec<usize>> {
         }
         scores = next;
     }
-    let mut place = if whole {
-        // The closing gap need not be there.
-        (width.saturating_sub(GAP + 1)..width).min_by(|&a, &b| compare(&scores, a, b))?
-    } else {
-        (0..width).min_by(|&a, &b| compare(&scores, a, b))?
-    };
+    let mut place = ends.min_by(|&a, &b| compare(&scores, a, b))?;
     if !scores.get(place)?.is_finite() {
         return None;
     }

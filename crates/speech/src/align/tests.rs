@@ -178,3 +178,90 @@ fn a_missing_model_is_named() {
         "cannot read /nonexistent/en-us/mdef of the acoustic model"
     );
 }
+
+/// Without a model of the language, the sound is compared with espeak-ng's voice.
+#[test]
+fn other_languages_are_aligned_against_a_synthetic_voice() {
+    use crate::voice::{Voice, VoiceError, flite::Flite};
+    let aligner = Aligner::with_model(Path::new("/nonexistent"));
+    let text = "Every morning the old captain walked slowly along the harbour wall, counted the fishing boats, \
+                and wrote their names into a small green book.";
+    let spoken = match Flite::new("slt").say(text) {
+        Ok(spoken) => spoken,
+        Err(error) => {
+            println!("skipped: {error}");
+            return;
+        }
+    };
+    let truth = spoken.words.unwrap();
+    // Long enough for several windows.
+    let once = spoken.wave.at_rate(units::SampleRate::SPEECH).samples;
+    let (times, mut samples) = (8, Vec::new());
+    for _ in 0..times {
+        samples.extend_from_slice(&once);
+    }
+    let found = match aligner.align(&samples, &[text; 8].join(" "), "en") {
+        Ok(found) => found,
+        Err(AlignError::Voice {
+            source: error @ VoiceError::NotInstalled { .. },
+            ..
+        }) => {
+            println!("skipped: {error}");
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    assert_eq!(found.method, Method::SyntheticVoice);
+    assert_eq!(found.transcript.len(), truth.len() * times);
+    let length = once.len() as f64 / 16_000.0;
+    let errors: Vec<f64> = found
+        .transcript
+        .words()
+        .iter()
+        .enumerate()
+        .map(|(n, word)| {
+            word.start.0 - truth[n % truth.len()].start.0 - (n / truth.len()) as f64 * length
+        })
+        .collect();
+    let (median, ninth) = figures("synthetic voice", &errors);
+    // Coarse: good enough to find a word, not to cut beside it.
+    assert!(median <= 80.0 && ninth <= 450.0);
+    let error = aligner.align(&once, "nuqneH", "tlh-nonsense").unwrap_err();
+    assert!(matches!(error, AlignError::Voice { .. }), "{error}");
+}
+
+/// The two recordings in turn: minutes of sound are followed as well as seconds.
+#[test]
+fn long_sound_is_followed_as_well_as_short() {
+    let (Some(aligner), Some(folder)) = (aligner(), shared("media/timing/mfa")) else {
+        return;
+    };
+    let (mut samples, mut text, mut expected) = (Vec::new(), String::new(), Vec::new());
+    for name in ["acoustic_corpus", "cold_corpus", "acoustic_corpus"] {
+        let wave = Wave::read(&folder.join(format!("{name}.wav"))).unwrap();
+        let said = std::fs::read_to_string(folder.join(format!("{name}.lab"))).unwrap();
+        let begin = samples.len() as f64 / 16_000.0;
+        let alone = aligner
+            .align(&wave.samples, &said, "en")
+            .unwrap()
+            .transcript;
+        expected.extend(alone.words().iter().map(|w| w.start.0 + begin));
+        samples.extend_from_slice(&wave.samples);
+        text = text + " " + &said;
+    }
+    let clock = std::time::Instant::now();
+    let found = aligner.align(&samples, &text, "en").unwrap().transcript;
+    println!(
+        "{:.0} s of sound took {:.1} s",
+        samples.len() as f64 / 16_000.0,
+        clock.elapsed().as_secs_f64()
+    );
+    let errors: Vec<f64> = found
+        .words()
+        .iter()
+        .zip(&expected)
+        .map(|(w, e)| w.start.0 - e)
+        .collect();
+    let (median, ninth) = figures("long against short", &errors);
+    assert!(median <= 10.001 && ninth <= 80.0);
+}
