@@ -16,6 +16,10 @@ const COLUMNS: usize = 256;
 /// Products of fewer multiplications are not worth waking another thread.
 const SERIAL: usize = 1 << 15;
 
+/// A left operand that takes more bytes than this when packed (the patches of a large
+/// picture, say) is packed block by block, again for every column of tasks.
+const MAX_PACKED: usize = 64 << 20;
+
 /// A finished block of the result.
 pub(crate) struct Tile<'a> {
     pub(crate) rows: Range<usize>,
@@ -103,7 +107,9 @@ pub(crate) fn multiply<E: Element>(
             index / plan.row_tasks * plan.panels,
         )
     };
-    if plan.column_tasks == 1 {
+    let blocks = k.div_ceil(E::BLOCK);
+    let whole_size = blocks * m * E::STRIDE;
+    if plan.column_tasks == 1 || whole_size * size_of::<E>() > MAX_PACKED {
         let task = |index: usize| {
             let (row, panel) = corner(index);
             with_scratch(|[sums, packed_left, packed_right, _]| {
@@ -129,8 +135,7 @@ pub(crate) fn multiply<E: Element>(
     }
     // Several tasks share each part of the left operand: it is packed before, in one go.
     with_scratch(|[whole, ..]| {
-        let blocks = k.div_ceil(E::BLOCK);
-        let whole = whole.of::<E>(blocks * m * E::STRIDE);
+        let whole = whole.of::<E>(whole_size);
         {
             let shared = Shared::new(whole);
             let task = |index: usize| {
