@@ -357,7 +357,7 @@ fn x264(source: Option<&Parameters>, format: PixelFormat) -> Vec<(&'static str, 
     vec![
         ("preset", "veryfast".to_owned()),
         ("profile", profile.to_owned()),
-        ("crf", "11".to_owned()),
+        ("crf", "13".to_owned()),
         (
             "x264-params",
             "bframes=0:aq-strength=0.4:psy=0:mbtree=0:qpmax=16:rc-lookahead=0:open-gop=0:keyint=120:stitchable=1"
@@ -368,7 +368,7 @@ fn x264(source: Option<&Parameters>, format: PixelFormat) -> Vec<(&'static str, 
 
 fn x265(colour: ColourTags, hdr: &HdrMetadata) -> Vec<(&'static str, String)> {
     let mut parameters = "log-level=none:info=0:repeat-headers=0:hrd=0:bframes=0:open-gop=0:\
-        keyint=120:qpmax=15:aq-mode=1:aq-strength=0.4:psy-rd=0:psy-rdoq=0:frame-threads=1:\
+        keyint=120:qpmax=17:aq-mode=1:aq-strength=0.4:psy-rd=0:psy-rdoq=0:frame-threads=1:\
         rc-lookahead=5"
         .to_owned();
     if colour.range == ColourRange::Full {
@@ -402,7 +402,7 @@ fn x265(colour: ColourTags, hdr: &HdrMetadata) -> Vec<(&'static str, String)> {
     }
     vec![
         ("preset", "ultrafast".to_owned()),
-        ("crf", "8".to_owned()),
+        ("crf", "12".to_owned()),
         ("x265-params", parameters),
     ]
 }

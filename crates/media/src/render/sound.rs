@@ -323,7 +323,7 @@ impl<'a> Encoded<'a> {
     fn fetch(&mut self) -> Result<(), RenderError> {
         while !self.ended && self.waiting.first().map_or(0, VecDeque::len) < self.block {
             if let Some(block) = self.source.next()? {
-                self.take(&block)?
+                self.take(&block)?;
             } else {
                 self.ended = true;
                 let rest = self.resampler.as_mut().map(Resampler::finish);
