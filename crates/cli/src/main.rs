@@ -34,7 +34,6 @@ fn main() -> ExitCode {
     // The first Ctrl-C asks the job to stop at the next block; the second one ends the process.
     let handler = ctrlc::set_handler(move || {
         if stop.swap(true, Ordering::Relaxed) {
-            #[expect(clippy::exit, reason = "the user asked twice")]
             std::process::exit(130);
         }
     });
@@ -73,7 +72,10 @@ fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
         Command::Models(arguments) => commands::models::run(&arguments, terminal),
         Command::Data(arguments) => commands::data::run(arguments, terminal),
         Command::Bench(arguments) => commands::bench::run(&arguments, terminal),
-        Command::Doctor => commands::doctor::run(terminal),
+        Command::Doctor => {
+            commands::doctor::run(terminal);
+            Ok(())
+        }
         Command::Forward(_) => Ok(()),
     }
 }

@@ -28,6 +28,10 @@ impl Terminal {
     }
 
     /// Prints a result. A closed pipe is no error: whoever read it has read enough.
+    #[expect(
+        clippy::unused_self,
+        reason = "printing is the terminal's, whatever its settings"
+    )]
     pub(crate) fn result(&self, text: &str) {
         let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n'));
     }
@@ -54,10 +58,11 @@ impl Terminal {
             total: 0,
         }
     }
+}
 
-    fn event(&self, value: &serde_json::Value) {
-        let _ = writeln!(std::io::stderr().lock(), "{value}");
-    }
+/// Prints a line for programs.
+fn event(value: &serde_json::Value) {
+    let _ = writeln!(std::io::stderr().lock(), "{value}");
 }
 
 /// One progress line a stage, with time left; or JSON lines.
@@ -75,9 +80,7 @@ impl Observer for Progress {
         self.done = 0;
         self.total = total;
         if self.terminal.json {
-            self.terminal.event(
-                &serde_json::json!({"event": "begin", "stage": stage.name(), "total": total}),
-            );
+            event(&serde_json::json!({"event": "begin", "stage": stage.name(), "total": total}));
         } else if !self.terminal.quiet && std::io::stderr().is_terminal() {
             let bar = if total > 0 {
                 ProgressBar::new(total)
@@ -109,7 +112,7 @@ impl Observer for Progress {
             let elapsed = self.started.elapsed().as_secs_f64();
             let left =
                 elapsed / self.done.max(1) as f64 * self.total.saturating_sub(self.done) as f64;
-            self.terminal.event(&serde_json::json!({
+            event(&serde_json::json!({
                 "event": "progress", "done": self.done, "total": self.total,
                 "seconds": elapsed, "seconds_left": left,
             }));
@@ -122,9 +125,7 @@ impl Observer for Progress {
             bar.finish_and_clear();
         }
         if self.terminal.json {
-            self.terminal.event(
-                &serde_json::json!({"event": "end", "stage": stage.name(), "seconds": seconds}),
-            );
+            event(&serde_json::json!({"event": "end", "stage": stage.name(), "seconds": seconds}));
         } else {
             self.terminal
                 .note(&format!("{:9} {seconds:.1} s", stage.name()));
@@ -133,8 +134,7 @@ impl Observer for Progress {
 
     fn warn(&mut self, message: &str) {
         if self.terminal.json {
-            self.terminal
-                .event(&serde_json::json!({"event": "warning", "message": message}));
+            event(&serde_json::json!({"event": "warning", "message": message}));
         } else if let Some(bar) = &self.bar {
             bar.suspend(|| self.terminal.note(&format!("warning: {message}")));
         } else {

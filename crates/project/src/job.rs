@@ -77,12 +77,7 @@ impl JobKey {
 
     /// The key in hexadecimal.
     pub fn finish(&self) -> String {
-        self.0
-            .clone()
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        crate::stages::model::hex(&self.0.clone().finalize())
     }
 }
 

@@ -21,6 +21,10 @@ use crate::ProjectError;
 use media::{MediaError, OpenOptions, Sandbox};
 
 /// A media failure as a job sees it: nearly always the file's.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what map_err hands over"
+)]
 pub(crate) fn media_error(error: MediaError) -> ProjectError {
     ProjectError::input(error.to_string())
 }

@@ -1,6 +1,5 @@
 //! `reword doctor`: what this machine can run, and what is missing.
 
-use crate::failure::Failure;
 use crate::terminal::Terminal;
 use serde_json::json;
 use std::path::Path;
@@ -15,7 +14,7 @@ struct Finding {
 }
 
 /// Runs the command.
-pub(crate) fn run(terminal: &Terminal) -> Result<(), Failure> {
+pub(crate) fn run(terminal: &Terminal) {
     let findings = look();
     if terminal.json() {
         let list: Vec<_> = findings
@@ -23,7 +22,7 @@ pub(crate) fn run(terminal: &Terminal) -> Result<(), Failure> {
             .map(|finding| json!({"what": finding.what, "state": finding.state, "remedy": finding.remedy}))
             .collect();
         terminal.result(&json!({ "findings": list }).to_string());
-        return Ok(());
+        return;
     }
     for finding in &findings {
         let sign = if finding.remedy.is_some() { "-" } else { "+" };
@@ -32,7 +31,6 @@ pub(crate) fn run(terminal: &Terminal) -> Result<(), Failure> {
             terminal.result(&format!("  {:12} {remedy}", ""));
         }
     }
-    Ok(())
 }
 
 fn look() -> Vec<Finding> {

@@ -23,11 +23,9 @@ pub(crate) fn run(
         PlanFormat::Fcpxml => project::PlanFormat::Fcpxml,
     };
     let text = plan.export(format)?;
-    match &arguments.output {
-        Some(path) => shared::write_whole(path, text.as_bytes()),
-        None => {
-            terminal.result(&text);
-            Ok(())
-        }
+    if let Some(path) = &arguments.output {
+        return shared::write_whole(path, text.as_bytes());
     }
+    terminal.result(&text);
+    Ok(())
 }

@@ -69,7 +69,7 @@ pub(crate) fn edit_list(
 }
 
 fn from_script(text: &str, transcript: &Transcript) -> Result<Vec<Request>, ProjectError> {
-    let script = Script::parse(text).map_err(script_error)?;
+    let script = Script::parse(text).map_err(|error| script_error(&error))?;
     let difference = diff::diff(transcript, &script);
     match difference.verdict {
         Verdict::Same => Err(ProjectError::usage("the script says what the clip says; nothing to change")
@@ -123,6 +123,6 @@ fn edit_error(error: EditError) -> ProjectError {
     }
 }
 
-fn script_error(error: ScriptError) -> ProjectError {
+fn script_error(error: &ScriptError) -> ProjectError {
     ProjectError::input(error.to_string())
 }

@@ -38,7 +38,7 @@ impl Pictures {
                     );
                 }
                 PictureRun::Bed { frames, .. } => {
-                    shown.extend(frames.iter().map(|&index| Shown::Frame(index)))
+                    shown.extend(frames.iter().map(|&index| Shown::Frame(index)));
                 }
                 PictureRun::Seam { frames, .. } => shown.extend(frames.iter().map(|seam| {
                     if seam.a == seam.b {

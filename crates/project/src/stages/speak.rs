@@ -92,7 +92,7 @@ fn say(voice: &dyn Voice, speech: &NewSpeech, rate: SampleRate) -> Result<Wave, 
                 samples.extend(trimmed(&said.wave.at_rate(rate)).samples);
             }
             Piece::Pause(length) => {
-                samples.resize(samples.len() + rate.samples_in(*length) as usize, 0.0)
+                samples.resize(samples.len() + rate.samples_in(*length) as usize, 0.0);
             }
         }
     }
