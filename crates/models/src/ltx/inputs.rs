@@ -16,6 +16,26 @@ pub struct Caption {
     pub(super) bias: Option<Tensor>,
 }
 
+impl Caption {
+    /// The same for `batch` samples, where it was made for one.
+    pub(super) fn for_batch(&self, batch: usize) -> Result<Self> {
+        let (own, length, width) = self.hidden.dims3()?;
+        if own == batch || own != 1 {
+            return Ok(self.clone());
+        }
+        Ok(Self {
+            hidden: self
+                .hidden
+                .broadcast_as((batch, length, width))?
+                .contiguous()?,
+            bias: match &self.bias {
+                Some(bias) => Some(bias.broadcast_as((batch, length))?.contiguous()?),
+                None => None,
+            },
+        })
+    }
+}
+
 /// Keys and values of the context in every block.
 #[derive(Debug, Clone)]
 pub struct ContextMemory {

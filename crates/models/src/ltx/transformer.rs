@@ -188,6 +188,7 @@ impl Transformer {
                 format!("{tokens} tokens in groups of {grouped} together"),
             ));
         }
+        let caption = &caption.for_batch(batch)?;
         let timestep = Tensor::zeros(batch, DType::F32, &self.device)?;
         let times = self.adaln_single.forward(&timestep, batch, tokens)?;
         let pass = Pass {
@@ -221,6 +222,7 @@ impl Transformer {
     pub fn forward(&self, inputs: &Inputs<'_>) -> Result<Tensor> {
         let (batch, tokens, _) = inputs.latents.dims3()?;
         Self::check_audio(inputs, batch, tokens)?;
+        let caption = inputs.caption.for_batch(batch)?;
         let times = self.adaln_single.forward(inputs.timestep, batch, tokens)?;
         let mut x = self
             .patchify_proj
@@ -232,7 +234,7 @@ impl Transformer {
             let pass = Pass {
                 times: &times,
                 rope: inputs.rope,
-                caption: inputs.caption,
+                caption: &caption,
                 skip: skip_of(inputs.perturbation, index),
                 memory: inputs.context.and_then(|memory| memory.blocks.get(index)),
                 audio,
