@@ -33,14 +33,14 @@ impl Fixture {
             .unwrap()
     }
 
-    fn forward(&self, network: &str, inputs: BTreeMap<String, Tensor>, output: &str) {
+    fn forward(&self, network: &str, inputs: &BTreeMap<String, Tensor>, output: &str) {
         let found = find(network)
             .unwrap()
             .run(&Call {
                 weights: &self.file,
                 config: None,
                 preset: None,
-                inputs: &inputs,
+                inputs,
                 dtype: DType::F32,
                 device: &Device::Cpu,
             })
@@ -54,7 +54,7 @@ impl Fixture {
 fn verify_mel_encoder_parity() {
     let fixture = Fixture::open();
     let inputs = BTreeMap::from([("mel".to_owned(), fixture.get("in.mel"))]);
-    fixture.forward("mel-encoder", inputs, "features");
+    fixture.forward("mel-encoder", &inputs, "features");
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn verify_audio_projection_parity() {
         ("frame_rate".to_owned(), number(29.97)),
         ("frames".to_owned(), number(9.0)),
     ]);
-    fixture.forward("audio-projection", inputs, "tokens");
+    fixture.forward("audio-projection", &inputs, "tokens");
 }
 
 #[test]
