@@ -109,7 +109,7 @@ pub(crate) fn multiply<E: Element>(
     };
     let blocks = k.div_ceil(E::BLOCK);
     let whole_size = blocks * m * E::STRIDE;
-    if plan.column_tasks == 1 || whole_size * size_of::<E>() > MAX_PACKED {
+    if plan.column_tasks == 1 || left.is_cheap() || whole_size * size_of::<E>() > MAX_PACKED {
         let task = |index: usize| {
             let (row, panel) = corner(index);
             with_scratch(|[sums, packed_left, packed_right, _]| {

@@ -14,6 +14,11 @@ pub(crate) trait Left<E: Element>: Sync {
     /// Writes `rows x ks` to `out`, row `i` at `i * E::STRIDE`, filled with zeros to a
     /// multiple of `E::STEP`.
     fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]);
+
+    /// Whether packing is a mere copy, so that repeating it next to its use beats keeping it.
+    fn is_cheap(&self) -> bool {
+        false
+    }
 }
 
 /// The right operand, `[k, n]`.
@@ -65,6 +70,10 @@ impl<'a, T> Strided<'a, T> {
 }
 
 impl<T: Real, E: Element> Left<E> for Strided<'_, T> {
+    fn is_cheap(&self) -> bool {
+        self.column == 1
+    }
+
     fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]) {
         let filled = ks.len().next_multiple_of(E::STEP);
         for row in out.chunks_mut(E::STRIDE).take(rows.len()) {
