@@ -6,7 +6,7 @@ use media::{Clip, OpenOptions};
 use serde_json::Value;
 use std::path::Path;
 use support::Bench;
-use units::{FrameIndex, SampleIndex};
+use units::FrameIndex;
 
 struct Result {
     report: Value,
@@ -37,9 +37,7 @@ fn edit(bench: &Bench, arguments: &[&str]) -> Result {
     let report: Value =
         serde_json::from_slice(&std::fs::read(bench.path().join("report.json")).unwrap()).unwrap();
     let mut names = bench.names();
-    names.retain(|name| {
-        !["clip with a space.mp4", "clip with a space.words.json"].contains(&name.as_str())
-    });
+    names.retain(|name| !name.starts_with("clip with a space.") && !name.contains("quoted"));
     assert_eq!(
         names,
         ["out.mp4", "report.json"],
@@ -193,7 +191,6 @@ fn several_edits_at_once() {
     assert_ne!(script, spoken);
     bench.file("a 'quoted' script – ü.txt", script);
     let result = edit(&bench, &["--script", "a 'quoted' script – ü.txt"]);
-    std::fs::remove_file(bench.path().join("a 'quoted' script – ü.txt")).ok();
     check(&result);
     assert!(result.report["edits"].as_array().unwrap().len() >= 2);
 }
@@ -237,5 +234,4 @@ fn sync_with_the_own_track_keeps_length_and_everything_but_the_mouth() {
         samples.abs_diff(was.sound().unwrap().samples) <= 2048,
         "{samples} samples"
     );
-    let _ = SampleIndex(samples);
 }

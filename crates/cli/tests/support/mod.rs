@@ -7,29 +7,29 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A folder that goes when the test ends.
-pub struct Bench {
+pub(crate) struct Bench {
     folder: TempDir,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         std::fs::write(&path, content).unwrap();
         path
     }
 
     /// The sample clip under another name.
-    pub fn clip(&self, name: &str) -> PathBuf {
+    pub(crate) fn clip(&self, name: &str) -> PathBuf {
         let path = self.path().join(name);
         std::fs::copy(sample().join("sample.mp4"), &path).unwrap();
         std::fs::copy(
@@ -41,7 +41,7 @@ impl Bench {
     }
 
     /// The binary, run inside the folder with nothing of the user's settings.
-    pub fn reword(&self) -> Command {
+    pub(crate) fn reword(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reword"));
         command
             .current_dir(self.path())
@@ -53,16 +53,16 @@ impl Bench {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.reword().args(arguments).output().unwrap()
     }
 
     /// Runs the binary and gives exit code, standard output and standard error as one text.
-    pub fn transcript(&self, arguments: &[&str]) -> String {
+    pub(crate) fn transcript(&self, arguments: &[&str]) -> String {
         self.transcript_of(arguments, "")
     }
 
-    pub fn transcript_of(&self, arguments: &[&str], input: &str) -> String {
+    pub(crate) fn transcript_of(&self, arguments: &[&str], input: &str) -> String {
         let mut child = self
             .reword()
             .args(arguments)
@@ -78,8 +78,19 @@ impl Bench {
             .write_all(input.as_bytes())
             .unwrap();
         let output = child.wait_with_output().unwrap();
+        // Lines such as `read      0.1 s` differ from run to run.
+        let timing = |line: &&str| {
+            let mut words = line.split_whitespace().rev();
+            words.next() == Some("s")
+                && words.next().is_some_and(|word| word.parse::<f64>().is_ok())
+                && words.count() == 1
+        };
         let clean = |bytes: &[u8]| {
-            String::from_utf8_lossy(bytes).replace(&self.path().display().to_string(), "[FOLDER]")
+            let text = String::from_utf8_lossy(bytes)
+                .replace(&self.path().display().to_string(), "[FOLDER]");
+            text.split_inclusive('\n')
+                .filter(|line| !timing(line))
+                .collect::<String>()
         };
         format!(
             "exit code: {}\n----- stdout -----\n{}----- stderr -----\n{}",
@@ -93,7 +104,7 @@ impl Bench {
     }
 
     /// Names in the folder, sorted; nothing half-written may be among them.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = std::fs::read_dir(self.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -104,12 +115,12 @@ impl Bench {
 }
 
 /// The sample clip's folder.
-pub fn sample() -> PathBuf {
+pub(crate) fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/sample")
 }
 
 /// Real clips that lie beside the repository, where they do.
-pub fn real_clips() -> Option<PathBuf> {
+pub(crate) fn real_clips() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/media/clips");
     if folder.is_dir() {
         Some(folder)

@@ -24,6 +24,8 @@ pub(crate) struct StreamView {
     pub(crate) base: TimeBase,
     pub(crate) mean_rate: (i32, i32),
     pub(crate) base_rate: (i32, i32),
+    /// Packets that the container's index promises; 0 where it has none.
+    pub(crate) promised: u64,
     /// The display matrix, nine 16.16 (or 2.30) numbers.
     pub(crate) display_matrix: Option<[i32; 9]>,
 }
@@ -85,6 +87,7 @@ impl Input {
             },
             mean_rate: (raw.avg_frame_rate.num, raw.avg_frame_rate.den),
             base_rate: (raw.r_frame_rate.num, raw.r_frame_rate.den),
+            promised: u64::try_from(raw.nb_frames).unwrap_or(0),
             display_matrix,
         })
     }

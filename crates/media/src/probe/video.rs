@@ -155,6 +155,16 @@ impl Scan {
             return Err(no_frames());
         };
         check_size(&path, (first.width as u32, first.height as u32))?;
+        // An index may promise more than an edit list shows; only together with damage it tells of a cut file.
+        let (found, promised) = (self.packets.len() as u64, self.view.promised);
+        if self.corrupt > 0 && found * 20 < promised * 19 {
+            return Err(MediaError::Truncated {
+                path,
+                reason: format!(
+                    "it holds {found} of the {promised} frames that its index promises"
+                ),
+            });
+        }
         if self.corrupt > 0 {
             warnings.push(format!("{} frames are marked as damaged.", self.corrupt));
         }

@@ -49,6 +49,9 @@ pub fn plan(
 ) -> Result<EditPlan, ProjectError> {
     observer.begin(Stage::Read, 0);
     let source = Source::open(clip)?;
+    for warning in &source.clip.info().warnings {
+        observer.warn(warning.trim_end_matches('.'));
+    }
     source.sound()?;
     let energy = Some(listen::energy(&source.clip)?);
     observer.end(Stage::Read);

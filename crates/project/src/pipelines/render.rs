@@ -93,12 +93,20 @@ pub(super) fn render(
     let mut reader = sound.all_audio().map_err(media_error)?;
     let mut blocks = || next_block(&mut reader);
     let mut written = 0;
+    // Written in the job folder, so that a run that is killed leaves nothing beside the output but the folder.
+    let extension = request
+        .output
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let whole = job.path(&format!("output.{extension}"));
     let rendered = render::render(
         &source.clip,
         &spans,
         &mut maker,
         Sound::Made(&mut blocks),
-        &request.output,
+        &whole,
         &RenderOptions::default(),
         &mut |frames| {
             observer.advance(frames - written);
@@ -106,6 +114,11 @@ pub(super) fn render(
         },
     )
     .map_err(render_error)?;
+    std::fs::rename(&whole, &request.output).map_err(|source| ProjectError::Files {
+        action: "write",
+        path: request.output.clone(),
+        source,
+    })?;
     observer.end(Stage::Render);
     for note in &rendered.notes {
         observer.warn(note.trim_end_matches('.'));

@@ -1,6 +1,6 @@
 //! The model of a job: the embedded one, or a file.
 
-use crate::{ProjectError, RenderRequest};
+use crate::{ProjectError, RegionRequest, RenderRequest};
 use candle_core::{DType, Device};
 use methods::edit_yourself::EditYourself;
 use sha2::{Digest, Sha256};
@@ -18,6 +18,13 @@ pub(crate) struct Model {
 
 /// Loads the model that is asked for.
 pub(crate) fn load(request: &RenderRequest) -> Result<Model, ProjectError> {
+    if request.region != RegionRequest::Lip {
+        return Err(ProjectError::usage(format!(
+            "this model makes the region lip only, not {}",
+            request.region.name()
+        ))
+        .with_hint("leave --region out"));
+    }
     let device = Device::Cpu;
     match &request.model {
         None => Ok(Model {
