@@ -1,5 +1,11 @@
 //! `reword edit` on the sample clip: what must hold for every edit, checked on the file that comes out.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test says what went wrong by failing"
+)]
+
 mod support;
 
 use media::{Clip, OpenOptions};

@@ -1,5 +1,11 @@
 //! Every message that a person can meet, whole: exit code, standard output, standard error.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test says what went wrong by failing"
+)]
+
 mod support;
 
 use support::Bench;

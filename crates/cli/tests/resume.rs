@@ -1,5 +1,11 @@
 //! Killed at any moment, run again with `--resume`: the same bytes as an undisturbed run.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test says what went wrong by failing"
+)]
+
 mod support;
 
 use std::process::Stdio;

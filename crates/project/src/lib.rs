@@ -5,6 +5,7 @@
 
 mod error;
 mod job;
+mod measure;
 mod observer;
 mod pipelines;
 mod report;
@@ -14,6 +15,7 @@ mod watch;
 
 pub use error::{FailureClass, ProjectError};
 pub use job::{Job, JobKey};
+pub use measure::{correlation, mouth_openings};
 pub use observer::{Observer, Silent, Stage};
 pub use pipelines::{EditPlan, PlanFormat, align, dub, edit, format_transcript, plan, sync};
 pub use report::{

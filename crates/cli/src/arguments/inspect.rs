@@ -45,6 +45,9 @@ pub(crate) struct ForwardArguments {
 /// `reword bench`
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BenchArguments {
-    /// Which figures [default: all]
+    /// Which figures: sync, edit, lips [default: sync and edit]
     pub(crate) name: Option<String>,
+
+    /// For lips: clips whose mouths are made anew from their own sound, and from the next one's
+    pub(crate) clips: Vec<PathBuf>,
 }

@@ -10,6 +10,7 @@ use media::info::{ColourTags, Rotation};
 use media::render::{BoxError, NewClip, Sound, write_clip};
 use media::{AudioBlock, Clip, Frame, OpenOptions, PixelFormat};
 use project::{ChangeRequest, FaceRequest, RegionRequest, RenderRequest, Report, Silent};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use units::{FrameIndex, FrameRate, SampleIndex};
@@ -33,9 +34,16 @@ const BENCHES: [(&str, &str, u64); 2] = [
 
 /// Runs the command.
 pub(crate) fn run(arguments: &BenchArguments, terminal: &Terminal) -> Result<(), Failure> {
+    if arguments.name.as_deref() == Some("lips") {
+        return lips(&arguments.clips, terminal);
+    }
     let wanted = |name: &str| arguments.name.as_deref().is_none_or(|asked| asked == name);
     if !BENCHES.iter().any(|(name, ..)| wanted(name)) {
-        let names: Vec<&str> = BENCHES.iter().map(|(name, ..)| *name).collect();
+        let names: Vec<&str> = BENCHES
+            .iter()
+            .map(|(name, ..)| *name)
+            .chain(["lips"])
+            .collect();
         return Err(Failure::usage("there is no such figure")
             .with_hint(format!("the figures are {}", names.join(", "))));
     }
@@ -54,10 +62,47 @@ pub(crate) fn run(arguments: &BenchArguments, terminal: &Terminal) -> Result<(),
     Ok(())
 }
 
-fn measure(name: &str, clip: &Path) -> Result<Report, Failure> {
-    let request = RenderRequest {
+/// How far made lips follow: for every clip, its mouth made from its own sound and from the next clip's, against the
+/// mouth as recorded.
+fn lips(clips: &[PathBuf], terminal: &Terminal) -> Result<(), Failure> {
+    if clips.len() < 2 {
+        return Err(Failure::usage(
+            "bench lips needs at least two clips: each is compared with the sound of the next",
+        ));
+    }
+    let folder = tempfile::tempdir().map_err(|error| Failure::fault(error.to_string()))?;
+    let mut sums = [(0.0, 0_u32); 2];
+    for (index, clip) in clips.iter().enumerate() {
+        let other = clips.get((index + 1) % clips.len()).unwrap_or(clip);
+        let truth = project::mouth_openings(clip)?;
+        let mut line = String::new();
+        for (sound, (sum, count)) in [clip, other].into_iter().zip(&mut sums) {
+            let output = folder.path().join("out.mp4");
+            project::sync(&request(clip, &output), sound, &mut Silent)?;
+            let made = project::mouth_openings(&output)?;
+            if let Some(value) = project::correlation(&truth, &made) {
+                *sum += value;
+                *count += 1;
+                // Writing to a string can't fail.
+                let _ = write!(line, "{value:7.2}");
+            } else {
+                line += "      –";
+            }
+        }
+        terminal.result(&format!("{line}  {}", clip.display()));
+    }
+    let mean = |(sum, count): (f64, u32)| sum / f64::from(count.max(1));
+    let [own, other] = sums.map(mean);
+    terminal.result(&format!(
+        "{own:7.2}{other:7.2}  mean: own sound, another clip's sound"
+    ));
+    Ok(())
+}
+
+fn request(clip: &Path, output: &Path) -> RenderRequest {
+    RenderRequest {
         clip: clip.to_owned(),
-        output: clip.with_extension("out.mp4"),
+        output: output.to_owned(),
         model: None,
         steps: None,
         seed: 0,
@@ -66,7 +111,11 @@ fn measure(name: &str, clip: &Path) -> Result<Report, Failure> {
         face: FaceRequest::Speaking,
         preview: false,
         resume: false,
-    };
+    }
+}
+
+fn measure(name: &str, clip: &Path) -> Result<Report, Failure> {
+    let request = request(clip, &clip.with_extension("out.mp4"));
     let report = if name == "sync" {
         project::sync(&request, clip, &mut Silent)
     } else {
@@ -100,7 +149,7 @@ fn tell(what: &str, total: f64, report: &Report, terminal: &Terminal) {
 }
 
 /// A clip of `seconds` seconds out of the sample.
-fn make_clip(sample: &Path, target: &PathBuf, seconds: u64) -> Result<(), BoxError> {
+fn make_clip(sample: &Path, target: &Path, seconds: u64) -> Result<(), BoxError> {
     let (width, height) = (1280, 720);
     let rate = FrameRate::new(25, 1)?;
     let sample = Clip::open(sample, &OpenOptions::default())?;
