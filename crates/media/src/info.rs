@@ -69,6 +69,9 @@ pub struct VideoInfo {
     pub bit_rate: u64,
     /// True for interlaced pictures.
     pub interlaced: bool,
+    /// Frames that the container's index promises beyond those that the file holds: a copy or a recording that
+    /// was cut off. Zero for a whole file.
+    pub missing: u64,
 }
 
 /// The sound of a clip.

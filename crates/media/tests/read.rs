@@ -542,6 +542,12 @@ fn a_clip_whose_end_is_missing_gives_what_there_is() {
     let opened = open(&cut);
     let frames = opened.video().unwrap().frames;
     assert!(frames > 5 && frames < 50, "{frames}");
+    let missing = opened.video().unwrap().missing;
+    assert!(
+        missing > 5 && missing + frames <= 50,
+        "{missing} of 50 are missing, {frames} are there"
+    );
+    assert_eq!(open(&path).video().unwrap().missing, 0);
     assert_eq!(
         opened.all_frames().unwrap().flatten().count() as u64,
         frames

@@ -186,15 +186,14 @@ fn make_clip(sample: &Path, target: &Path, seconds: u64) -> Result<(), BoxError>
         if position >= end {
             return Ok(None);
         }
-        let block = match reader.next_block()? {
-            Some(block) => block,
-            None => {
-                reader = sample.audio(SampleIndex::ZERO..SampleIndex(samples))?;
-                let Some(block) = reader.next_block()? else {
-                    return Ok(None);
-                };
-                block
-            }
+        let block = if let Some(block) = reader.next_block()? {
+            block
+        } else {
+            reader = sample.audio(SampleIndex::ZERO..SampleIndex(samples))?;
+            let Some(block) = reader.next_block()? else {
+                return Ok(None);
+            };
+            block
         };
         position += block.len() as u64;
         Ok(Some(block))

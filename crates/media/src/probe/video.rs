@@ -156,15 +156,13 @@ impl Scan {
         };
         check_size(&path, (first.width as u32, first.height as u32))?;
         // An index may promise more than an edit list shows; only together with damage it tells of a cut file.
-        let (found, promised) = (self.packets.len() as u64, self.view.promised);
-        if self.corrupt > 0 && found * 20 < promised * 19 {
-            return Err(MediaError::Truncated {
-                path,
-                reason: format!(
-                    "it holds {found} of the {promised} frames that its index promises"
-                ),
-            });
-        }
+        let promised = self.view.promised;
+        let missing = promised.saturating_sub(self.packets.len() as u64);
+        let missing = if self.corrupt > 0 && missing * 20 > promised {
+            missing
+        } else {
+            0
+        };
         if self.corrupt > 0 {
             warnings.push(format!("{} frames are marked as damaged.", self.corrupt));
         }
@@ -193,7 +191,10 @@ impl Scan {
         if times.is_empty() {
             return Err(no_frames());
         }
-        let info = self.info(first, times, &packets, warnings);
+        let info = VideoInfo {
+            missing,
+            ..self.info(first, times, &packets, warnings)
+        };
         let index = VideoIndex {
             stream,
             parameters: self.view.parameters.clone(),
@@ -395,6 +396,7 @@ impl Scan {
             keyframes,
             bit_rate,
             interlaced,
+            missing: 0,
         }
     }
 }

@@ -31,6 +31,17 @@ impl Source {
             ))
             .with_hint("give a video; `--speech` is where sound goes"));
         };
+        if video.missing > 0 {
+            let there = video.frames;
+            return Err(ProjectError::input(format!(
+                "{} is cut short: its index promises {} frames, {there} are there",
+                path.display(),
+                there + video.missing
+            ))
+            .with_hint(
+                "copy or download it again; `ffmpeg -i CLIP -c copy FIXED.mp4` saves what is there",
+            ));
+        }
         let audio = info.audio.clone();
         let starts = video.times.starts().collect();
         let clock = FrameClock::new(starts, video.times.end(), video.rate).map_err(|error| {
