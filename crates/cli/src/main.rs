@@ -71,7 +71,7 @@ fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
         Command::Align(arguments) => commands::align::run(&arguments, terminal),
         Command::Models(arguments) => commands::models::run(&arguments, terminal),
         Command::Data(arguments) => commands::data::run(arguments, terminal),
-        Command::Bench(arguments) => commands::bench::run(&arguments, terminal),
+        Command::Bench(arguments) => commands::bench::run(&arguments, &settings, terminal),
         Command::Doctor => {
             commands::doctor::run(terminal);
             Ok(())

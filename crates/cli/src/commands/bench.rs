@@ -4,6 +4,7 @@
 
 use crate::arguments::BenchArguments;
 use crate::failure::Failure;
+use crate::settings::Settings;
 use crate::terminal::Terminal;
 use media::image::Rgb8;
 use media::info::{ColourTags, Rotation};
@@ -33,9 +34,13 @@ const BENCHES: [(&str, &str, u64); 2] = [
 ];
 
 /// Runs the command.
-pub(crate) fn run(arguments: &BenchArguments, terminal: &Terminal) -> Result<(), Failure> {
+pub(crate) fn run(
+    arguments: &BenchArguments,
+    settings: &Settings,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
     if arguments.name.as_deref() == Some("lips") {
-        return lips(&arguments.clips, terminal);
+        return lips(&arguments.clips, settings, terminal);
     }
     let wanted = |name: &str| arguments.name.as_deref().is_none_or(|asked| asked == name);
     if !BENCHES.iter().any(|(name, ..)| wanted(name)) {
@@ -55,7 +60,7 @@ pub(crate) fn run(arguments: &BenchArguments, terminal: &Terminal) -> Result<(),
         terminal.note(&format!("making a clip of {seconds} s"));
         make_clip(&sample, &clip, seconds).map_err(|error| Failure::fault(error.to_string()))?;
         let started = Instant::now();
-        let report = measure(name, &clip)?;
+        let report = measure(name, &clip, settings)?;
         let total = started.elapsed().as_secs_f64();
         tell(what, total, &report, terminal);
     }
@@ -64,7 +69,7 @@ pub(crate) fn run(arguments: &BenchArguments, terminal: &Terminal) -> Result<(),
 
 /// How far made lips follow: for every clip, its mouth made from its own sound and from the next clip's, against the
 /// mouth as recorded.
-fn lips(clips: &[PathBuf], terminal: &Terminal) -> Result<(), Failure> {
+fn lips(clips: &[PathBuf], settings: &Settings, terminal: &Terminal) -> Result<(), Failure> {
     if clips.len() < 2 {
         return Err(Failure::usage(
             "bench lips needs at least two clips: each is compared with the sound of the next",
@@ -78,7 +83,7 @@ fn lips(clips: &[PathBuf], terminal: &Terminal) -> Result<(), Failure> {
         let mut line = String::new();
         for (sound, (sum, count)) in [clip, other].into_iter().zip(&mut sums) {
             let output = folder.path().join("out.mp4");
-            project::sync(&request(clip, &output), sound, &mut Silent)?;
+            project::sync(&request(clip, &output, settings), sound, &mut Silent)?;
             let made = project::mouth_openings(&output)?;
             if let Some(value) = project::correlation(&truth, &made) {
                 *sum += value;
@@ -99,14 +104,14 @@ fn lips(clips: &[PathBuf], terminal: &Terminal) -> Result<(), Failure> {
     Ok(())
 }
 
-fn request(clip: &Path, output: &Path) -> RenderRequest {
+fn request(clip: &Path, output: &Path, settings: &Settings) -> RenderRequest {
     RenderRequest {
         clip: clip.to_owned(),
         output: output.to_owned(),
         model: None,
-        steps: None,
-        seed: 0,
-        audio_guidance: None,
+        steps: settings.steps,
+        seed: settings.seed,
+        audio_guidance: settings.audio_guidance,
         region: RegionRequest::Lip,
         face: FaceRequest::Speaking,
         preview: false,
@@ -114,8 +119,8 @@ fn request(clip: &Path, output: &Path) -> RenderRequest {
     }
 }
 
-fn measure(name: &str, clip: &Path) -> Result<Report, Failure> {
-    let request = request(clip, &clip.with_extension("out.mp4"));
+fn measure(name: &str, clip: &Path, settings: &Settings) -> Result<Report, Failure> {
+    let request = request(clip, &clip.with_extension("out.mp4"), settings);
     let report = if name == "sync" {
         project::sync(&request, clip, &mut Silent)
     } else {
