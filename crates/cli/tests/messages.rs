@@ -218,3 +218,69 @@ fn unknown_settings_are_named() {
     bench.file("reword.toml", "steps = 8\nsteeps = 9\n");
     insta::assert_snapshot!(bench.transcript(&["edit", "a.mp4", "--remove", "um"]));
 }
+
+/// A grey clip with a tone.
+fn faceless(path: &std::path::Path) {
+    use media::render::{NewClip, Sound, write_clip};
+    use media::{AudioBlock, ColourTags, Frame, PixelFormat};
+    use units::{FrameIndex, FrameRate, SampleRate};
+
+    let new = NewClip {
+        width: 160,
+        height: 120,
+        rate: FrameRate::new(25, 1).unwrap(),
+        format: PixelFormat::YUV420,
+        colour: ColourTags::default(),
+    };
+    let mut frames = |_: FrameIndex| {
+        Ok(Frame::black(
+            160,
+            120,
+            PixelFormat::YUV420,
+            ColourTags::default(),
+        )?)
+    };
+    let samples = (0..88_200).map(|n| (n as f32 * 0.05).sin() * 0.1).collect();
+    let mut block = Some(AudioBlock {
+        rate: SampleRate::new(44_100).unwrap(),
+        channels: vec![samples],
+    });
+    let mut sound = || Ok(block.take());
+    write_clip(
+        &new,
+        50,
+        &mut frames,
+        Sound::Made(&mut sound),
+        path,
+        &mut |_| {},
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_clip_without_a_face_can_be_cut_but_not_synced() {
+    let bench = Bench::new();
+    faceless(&bench.path().join("wall.mp4"));
+    insta::assert_snapshot!(
+        bench.transcript(&["sync", "wall.mp4", "--speech", "wall.mp4", "-o", "out.mp4"])
+    );
+    assert_eq!(
+        bench.names(),
+        ["wall.mp4"],
+        "a failure leaves nothing behind"
+    );
+    insta::assert_snapshot!(
+        bench.transcript(&["edit", "wall.mp4", "--remove", "0.5-1.0", "-o", "out.mp4"])
+    );
+    assert_eq!(bench.names(), ["out.mp4", "wall.mp4"]);
+}
+
+#[test]
+fn a_region_that_the_model_cannot_make() {
+    let bench = Bench::new();
+    bench.clip("a.mp4");
+    insta::assert_snapshot!(
+        bench.transcript(&["edit", "a.mp4", "--remove", "um", "--region", "head"])
+    );
+    assert_eq!(bench.names(), ["a.mp4", "a.words.json"]);
+}

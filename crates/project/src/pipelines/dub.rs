@@ -84,6 +84,7 @@ pub fn dub(
             output: [0.0, timeline.clock.end().0],
         }],
         track: &track,
+        needs_face: true,
         job,
     };
     render(settled, &mut watch)

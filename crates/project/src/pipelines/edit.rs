@@ -57,6 +57,7 @@ pub fn edit(
             energy: planned.energy.as_ref(),
             edits: report_edits(&planned),
             track: &track,
+            needs_face: false,
             job,
         },
         &mut watch,

@@ -13,7 +13,7 @@ use crate::stages::pictures::{Pictures, Shown, runs_of, sources_of};
 use crate::stages::source::Source;
 use crate::stages::{composite, media_error, model, track};
 use crate::watch::Watch;
-use crate::{Job, Observer, ProjectError, RenderRequest, Stage};
+use crate::{FailureClass, Job, Observer, ProjectError, RenderRequest, Stage};
 use edit::cuts::Energy;
 use edit::{PictureRun, Timeline};
 use media::render::{self, BoxError, FrameMaker, OutputSpan, RenderError, RenderOptions, Sound};
@@ -34,14 +34,31 @@ pub(super) struct Settled<'a> {
     pub(super) edits: Vec<ReportEdit>,
     /// The new track, a file of the job.
     pub(super) track: &'a Path,
+    /// Without a face the job makes no sense: every mouth is to change.
+    pub(super) needs_face: bool,
     pub(super) job: Job,
 }
 
-/// Renders a settled job.
+/// Renders a settled job. What can't be resumed, because the request or an input has to change, leaves nothing behind.
 pub(super) fn render(
     settled: Settled<'_>,
     observer: &mut Watch<'_>,
 ) -> Result<Report, ProjectError> {
+    let folder = Job::folder_for(&settled.request.output);
+    let result = run(settled, observer);
+    if let Err(error) = &result
+        && matches!(
+            error.class(),
+            FailureClass::Usage | FailureClass::Input | FailureClass::Missing
+        )
+    {
+        // The failure itself is what matters to the user; a folder that stays is cleared by the next run.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    result
+}
+
+fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, ProjectError> {
     let Settled {
         request,
         source,
@@ -49,6 +66,7 @@ pub(super) fn render(
         energy,
         edits,
         track,
+        needs_face,
         job,
     } = settled;
     let pictures = Pictures::of(timeline);
@@ -57,10 +75,14 @@ pub(super) fn render(
 
     let shown = sources_of(&pictures, grown(lips, AROUND, timeline.frames()));
     let runs = runs_of(&shown, AROUND, source.video.frames);
-    let (heads, mouths, used) = if lips.is_empty() {
-        (Heads::none(), Mouths::none(), None)
+    let heads = if lips.is_empty() {
+        Heads::none()
     } else {
-        let heads = track::follow(source, &runs, request.face, energy, observer)?;
+        track::follow(source, &runs, request.face, energy, needs_face, observer)?
+    };
+    let (mouths, used) = if heads.is_empty() {
+        (Mouths::none(), None)
+    } else {
         let model = model::load(request)?;
         let mel = MelFile::write(&sound, &job.path("mel"))?;
         let mouths = lips::make(
@@ -74,7 +96,7 @@ pub(super) fn render(
             &job,
             observer,
         )?;
-        (heads, mouths, Some(model))
+        (mouths, Some(model))
     };
 
     let size = used

@@ -66,6 +66,7 @@ pub fn sync(
         energy: energy.as_ref(),
         edits: Vec::new(),
         track: &track,
+        needs_face: true,
         job,
     };
     render(settled, &mut watch)

@@ -27,6 +27,11 @@ impl Heads {
         Self { chosen: None }
     }
 
+    /// True without a head.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chosen.is_none()
+    }
+
     /// Where the head crop lies in a source frame.
     pub(crate) fn placement(&self, source: FrameIndex) -> Option<Placement> {
         self.chosen.as_ref()?.placement(source).copied()

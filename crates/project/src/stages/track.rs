@@ -12,12 +12,13 @@ use units::{FrameIndex, Seconds};
 /// Follows the face that is asked for through runs of source frames (ascending, apart from each other).
 ///
 /// A run without a face is no failure: its frames keep their recorded mouth, and a warning says so. No face in
-/// any run is one.
+/// any run is one where a face is `needed`.
 pub(crate) fn follow(
     source: &Source,
     runs: &[Range<FrameIndex>],
     choice: FaceRequest,
     energy: Option<&Energy>,
+    needed: bool,
     observer: &mut dyn Observer,
 ) -> Result<Heads, ProjectError> {
     let total = runs.iter().map(|run| run.end.since(run.start)).sum();
@@ -40,21 +41,26 @@ pub(crate) fn follow(
     observer.end(Stage::Track);
     let tracks = tracker.finish();
     let envelope = energy.map(|energy| envelope(energy, source, &tracks.frames()));
-    let chosen = tracks
-        .choose(face_choice(choice), envelope.as_deref())
-        .map_err(|error| {
+    let chosen = match tracks.choose(face_choice(choice), envelope.as_deref()) {
+        Ok(chosen) => chosen,
+        Err(FaceError::NoFace) if !needed => {
+            observer.warn("there is no face where the cuts are; pictures dissolve there, and no mouth is made");
+            return Ok(Heads::none());
+        }
+        Err(error) => {
             let path = source.path().display();
-            match error {
+            return Err(match error {
                 FaceError::NoFace => ProjectError::input(format!(
-                    "there is no face in {path} where its lips should move"
+                    "there is no face in {path} whose lips could move"
                 ))
                 .with_hint(
                     "faces must be in the picture, upright, and larger than about 32 pixels",
                 ),
                 FaceError::NoSuchFace { .. } => ProjectError::usage(format!("{path}: {error}")),
                 other => face_error(other),
-            }
-        })?;
+            });
+        }
+    };
     let mut without: Vec<(Range<FrameIndex>, &str)> = Vec::new();
     without.extend(
         chosen
