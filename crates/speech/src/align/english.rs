@@ -20,7 +20,7 @@ const BEAMS: [f32; 3] = [400.0, 1500.0, 10_000.0];
 /// Seconds of one frame.
 const HOP: f64 = 0.01;
 /// Seconds by which the model sets the start of a weak voiced onset before the ear does: medians over word starts of
-/// hand-corrected and GRID recordings.
+/// other aligners' tiers and of GRID.
 const EARLY: [(&str, f64); 2] = [("DH", 0.02), ("W", 0.01)];
 
 /// The English aligner: an acoustic model and a dictionary.
