@@ -22,7 +22,7 @@ pub fn group_norm(
     run(x, groups, weight, bias, eps, false)
 }
 
-/// [`group_norm`] followed by [`super::silu`].
+/// [`group_norm`] followed by [`super::silu()`].
 ///
 /// # Errors
 /// When the shapes do not fit.
