@@ -12,6 +12,11 @@ pub(crate) fn run(
     settings: &Settings,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
+    if arguments.script.is_some() {
+        terminal.note(
+            "warning: --script is not used yet: the pictures are retimed evenly, not by words",
+        );
+    }
     let output = arguments
         .output
         .unwrap_or_else(|| shared::beside(&arguments.clip, "dubbed"));
