@@ -64,15 +64,15 @@ pub(crate) struct CommonArguments {
     #[arg(long, global = true, env = "REWORD_FACE", value_name = "N|X,Y")]
     pub(crate) face: Option<String>,
 
-    /// Work on the clip from this time on, in seconds
+    /// Change nothing that is said before this time, in seconds (edit, plan)
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) from: Option<f64>,
 
-    /// Work on the clip up to this time, in seconds
+    /// Change nothing that is said from this time on, in seconds (edit, plan)
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) to: Option<f64>,
 
-    /// Fast and small: half the steps, half the picture
+    /// Fast: half the steps
     #[arg(long, global = true)]
     pub(crate) preview: bool,
 
