@@ -89,6 +89,26 @@ impl Block {
         })
     }
 
+    /// See [`super::Transformer::each_linear`].
+    pub(super) fn each_linear(&mut self, mut f: impl FnMut(&str, &mut Linear)) {
+        let attentions = [
+            ("attn1", Some(&mut self.attn1)),
+            ("attn2", Some(&mut self.attn2)),
+            ("audio_attn", self.audio_attn.as_mut()),
+        ];
+        for (name, attention) in attentions {
+            let Some(attention) = attention else {
+                continue;
+            };
+            f(&format!("{name}.to_q"), &mut attention.to_q);
+            f(&format!("{name}.to_k"), &mut attention.to_k);
+            f(&format!("{name}.to_v"), &mut attention.to_v);
+            f(&format!("{name}.to_out.0"), &mut attention.to_out);
+        }
+        f("ff.net.0.proj", &mut self.ff_in);
+        f("ff.net.2", &mut self.ff_out);
+    }
+
     /// `x` `[B, N, D]` to the same.
     pub(super) fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor> {
         if pass.skip == Some(SkipMode::TransformerBlock) {

@@ -48,6 +48,48 @@ pub struct AudioMemory {
     pub(super) blocks: Vec<KeysValues>,
 }
 
+/// Samples of folded keys and values `[B * each, ..]`, in the order of `samples`; one may come more than once.
+fn selected(blocks: &[KeysValues], samples: &[u32], each: u32) -> Result<Vec<KeysValues>> {
+    let rows: Vec<u32> = samples
+        .iter()
+        .flat_map(|sample| sample * each..(sample + 1) * each)
+        .collect();
+    let mut chosen = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let index = Tensor::new(rows.as_slice(), block.keys.device())?;
+        chosen.push(KeysValues {
+            keys: block.keys.index_select(&index, 0)?,
+            values: block.values.index_select(&index, 0)?,
+        });
+    }
+    Ok(chosen)
+}
+
+impl ContextMemory {
+    /// The memory of these samples of the batch, in this order, gradients tracked; one may come more than once,
+    /// so that several noised copies of a clip share its context.
+    ///
+    /// # Errors
+    /// When there is no such sample.
+    pub fn select(&self, samples: &[u32]) -> Result<Self> {
+        Ok(Self {
+            blocks: selected(&self.blocks, samples, 1)?,
+        })
+    }
+}
+
+impl AudioMemory {
+    /// The same for sound of `latents` latents a sample.
+    ///
+    /// # Errors
+    /// When there is no such sample.
+    pub fn select(&self, samples: &[u32], latents: usize) -> Result<Self> {
+        Ok(Self {
+            blocks: selected(&self.blocks, samples, latents as u32)?,
+        })
+    }
+}
+
 /// Neighbouring context tokens that share a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContextGroup {

@@ -51,6 +51,14 @@ impl AdaLayerNormSingle {
         })
     }
 
+    /// See [`super::Transformer::each_linear`].
+    pub(super) fn each_linear(&mut self, mut f: impl FnMut(&str, &mut Linear)) {
+        let [first, second] = self.emb.linears_mut();
+        f("emb.timestep_embedder.linear_1", first);
+        f("emb.timestep_embedder.linear_2", second);
+        f("linear", &mut self.linear);
+    }
+
     /// `timestep` is `[B]` or `[B, N]`, in 0..1, for `batch` samples of `tokens` tokens.
     pub(super) fn forward(&self, timestep: &Tensor, batch: usize, tokens: usize) -> Result<Times> {
         let bad = || {

@@ -105,6 +105,23 @@ impl Transformer {
         &self.device
     }
 
+    /// Calls `f` with every linear layer and its name in the official layout, such as
+    /// `transformer_blocks.0.attn1.to_q`: to give them low-rank additions.
+    pub fn each_linear(&mut self, mut f: impl FnMut(&str, &mut Linear)) {
+        f("patchify_proj", &mut self.patchify_proj);
+        self.adaln_single
+            .each_linear(|name, linear| f(&format!("adaln_single.{name}"), linear));
+        let [first, second] = &mut self.caption_projection;
+        f("caption_projection.linear_1", first);
+        f("caption_projection.linear_2", second);
+        for (index, block) in self.transformer_blocks.iter_mut().enumerate() {
+            block.each_linear(|name, linear| {
+                f(&format!("transformer_blocks.{index}.{name}"), linear);
+            });
+        }
+        f("proj_out", &mut self.proj_out);
+    }
+
     /// Tables for tokens at these places.
     ///
     /// # Errors

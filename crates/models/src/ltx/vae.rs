@@ -118,6 +118,20 @@ impl Vae {
         self.encoder.forward(video)
     }
 
+    /// Means `[B, C, f, h, w]` and the log variance `[B, 1, f, h, w]` that all channels share, un-normalised,
+    /// gradients tracked: what training takes.
+    ///
+    /// # Errors
+    /// When the sizes do not fit the strides.
+    pub fn posterior(&self, video: &Tensor) -> Result<(Tensor, Tensor)> {
+        let both = self.encoder.stream().push_whole(video)?;
+        let channels = self.config.latent_channels;
+        Ok((
+            both.narrow(1, 0, channels)?.contiguous()?,
+            both.narrow(1, channels, 1)?.contiguous()?,
+        ))
+    }
+
     /// `(z - mean) / deviation` per channel; latents are `[B, C, f, h, w]`.
     ///
     /// # Errors

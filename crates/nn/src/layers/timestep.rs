@@ -49,6 +49,11 @@ impl TimestepEmbedding {
         }
     }
 
+    /// `linear_1` and `linear_2`, to give them low-rank additions.
+    pub fn linears_mut(&mut self) -> [&mut Linear; 2] {
+        [&mut self.first, &mut self.second]
+    }
+
     /// `linear_1` (`channels` to `hidden`) and `linear_2` (`hidden` to `outputs`) of the view.
     ///
     /// # Errors

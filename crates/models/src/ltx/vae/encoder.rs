@@ -137,6 +137,15 @@ impl EncodeStream<'_> {
     /// # Errors
     /// When the sizes do not fit the strides.
     pub fn push(&mut self, frames: &Tensor) -> Result<Tensor> {
+        // The last channel is the log variance that all channels share.
+        let both = self.push_whole(frames)?;
+        Ok(both
+            .narrow(1, 0, self.encoder.latent_channels)?
+            .contiguous()?)
+    }
+
+    /// [`Self::push`] with the log variance as the last channel, `f32`.
+    pub(super) fn push_whole(&mut self, frames: &Tensor) -> Result<Tensor> {
         let encoder = self.encoder;
         let count = frames.dim(2)?;
         let first = usize::from(!self.carry.started);
@@ -165,10 +174,7 @@ impl EncodeStream<'_> {
         let x = ops::pixel_norm_silu(&x, PIXEL_EPS)?;
         let x = encoder.conv_out.on_stream(&x, carry)?;
         carry.turn();
-        // The last channel is the log variance that all channels share.
-        Ok(x.narrow(1, 0, encoder.latent_channels)?
-            .contiguous()?
-            .to_dtype(DType::F32)?)
+        Ok(x.to_dtype(DType::F32)?)
     }
 
     /// What the stream remembers: the last two input frames of every convolution.
