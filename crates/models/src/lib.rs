@@ -6,10 +6,16 @@
 
 pub mod audio_projection;
 mod error;
+pub mod face_id;
 mod file;
 pub mod forward;
+pub mod i3d;
+pub mod inception;
+pub mod lpips;
 pub mod ltx;
 pub mod mel_encoder;
+pub mod syncnet;
+mod vision;
 
 pub use error::{ModelError, Result};
 pub use file::{ModelFile, TensorShapes};
