@@ -274,22 +274,34 @@ impl EditList {
         duration: Seconds,
         lasts: Seconds,
     ) -> Result<Self, EditError> {
-        let origin = "the new track".to_owned();
-        if !(lasts.0 > 0.0 && lasts.0 <= limits::SECONDS) {
-            return Err(EditError::Empty {
+        Self::retimed(transcript, duration, &[(Seconds::ZERO..duration, lasts)])
+    }
+
+    /// Stretches of the clip over other lengths each, under one new track: see [`crate::anchors::stretches`].
+    pub fn retimed(
+        transcript: &Transcript,
+        duration: Seconds,
+        stretches: &[(Range<Seconds>, Seconds)],
+    ) -> Result<Self, EditError> {
+        let mut edits = Vec::with_capacity(stretches.len());
+        for (source, lasts) in stretches {
+            let origin = "the new track".to_owned();
+            if !(lasts.0 > 0.0 && lasts.0 <= limits::SECONDS) {
+                return Err(EditError::Empty {
+                    origin,
+                    at: source.start,
+                });
+            }
+            edits.push(Edit {
+                kind: EditKind::Retime,
+                source: source.clone(),
+                words: keep(source.clone(), transcript).words,
+                speech: Some(NewSpeech::default()),
+                lasts: Some(*lasts),
                 origin,
-                at: Seconds::ZERO,
             });
         }
-        let edit = Edit {
-            kind: EditKind::Retime,
-            source: Seconds::ZERO..duration,
-            words: 0..transcript.len(),
-            speech: Some(NewSpeech::default()),
-            lasts: Some(lasts),
-            origin,
-        };
-        Self::new(vec![edit], transcript, duration)
+        Self::new(edits, transcript, duration)
     }
 
     /// The edits in order, kept stretches included.

@@ -7,6 +7,7 @@
 //! the pauses) → [`Timeline`] (every output frame and sample accounted for) →
 //! [`latents::LatentTimeline`] for the model, [`export`] for other editors.
 
+pub mod anchors;
 pub mod bed;
 pub mod clock;
 pub mod cuts;

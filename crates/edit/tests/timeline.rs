@@ -126,6 +126,11 @@ fn build(clock: FrameClock, sound: SoundClock, plan: &Plan) -> Case {
 }
 
 fn planned(case: &Case) -> Option<(EditList, Vec<Seconds>, Timeline)> {
+    planned_in(case, &[])
+}
+
+/// With scene cuts at the given frames.
+fn planned_in(case: &Case, shots: &[FrameIndex]) -> Option<(EditList, Vec<Seconds>, Timeline)> {
     let list = EditList::build(
         &case.requests,
         &case.transcript,
@@ -157,7 +162,7 @@ fn planned(case: &Case) -> Option<(EditList, Vec<Seconds>, Timeline)> {
         sound: Some(case.sound),
         speech: &speech,
         protect: &[],
-        shots: &[],
+        shots,
         pose: None,
         config: &config,
     };
@@ -329,6 +334,38 @@ proptest! {
     }
 
     #[test]
+    fn nothing_made_reaches_over_a_scene_cut(
+        case in case(),
+        mut shots in prop::collection::vec(1_u64..400, 1..8),
+    ) {
+        shots.sort_unstable();
+        shots.dedup();
+        let shots: Vec<FrameIndex> = shots.into_iter().map(FrameIndex).collect();
+        let shot = |frame: FrameIndex| shots.partition_point(|&first| first <= frame);
+        let Some((_, _, timeline)) = planned_in(&case, &shots) else { return Ok(()) };
+        for run in &timeline.pictures {
+            if let PictureRun::Seam { frames, .. } = run {
+                prop_assert!(frames.iter().all(|seam| shot(seam.a) == shot(seam.b)), "{:?}", run);
+            }
+        }
+        // A mouth that is made where the recording is shown belongs to a made picture of the same shot beside it.
+        let shown = timeline.source_frames();
+        let made: Vec<bool> = timeline
+            .pictures
+            .iter()
+            .flat_map(|run| vec![!matches!(run, PictureRun::Source { .. }); run.len() as usize])
+            .collect();
+        for lips in &timeline.lips {
+            for at in lips.start.as_usize()..lips.end.as_usize() {
+                let same = |&other: &usize| shot(shown[other]) == shot(shown[at]);
+                let before = (0..at).rev().take_while(same).take(2).any(|other| made[other]);
+                let after = (at + 1..shown.len()).take_while(same).take(2).any(|other| made[other]);
+                prop_assert!(made[at] || before || after, "output frame {}", at);
+            }
+        }
+    }
+
+    #[test]
     fn no_edit_is_the_identity(case in case()) {
         let case = Case { requests: Vec::new(), ..case };
         let Some((list, _, timeline)) = planned(&case) else { return Ok(()) };
@@ -362,7 +399,9 @@ proptest! {
         clock in clock(),
         factor in 0.5_f64..2.0,
         protect in prop::collection::vec((0.0_f64..1.0, 0.0_f64..0.2), 0..4),
+        cut in 1_u64..300,
     ) {
+        let shots = [FrameIndex(cut)];
         let transcript = Transcript::default();
         let lasts = clock.end() * factor;
         let list = EditList::retime(&transcript, clock.end(), lasts).unwrap();
@@ -374,9 +413,14 @@ proptest! {
         let sound = SoundClock { rate: SampleRate::new(44_100).unwrap(), samples: 0, start: Seconds::ZERO };
         let input = TimelineInput {
             edits: &list, clock: &clock, sound: Some(sound), speech: &[lasts], protect: &protect,
- shots: &[], pose: None, config: &config,
+            shots: &shots, pose: None, config: &config,
         };
         let timeline = Timeline::plan(&input).unwrap();
+        for run in &timeline.pictures {
+            if let PictureRun::Seam { frames, .. } = run {
+                prop_assert!(frames.iter().all(|seam| (seam.a.0 < cut) == (seam.b.0 < cut)));
+            }
+        }
         let frames = lasts.0 / clock.nominal().0;
         prop_assert!((timeline.frames() as f64 - frames).abs() <= 0.51);
         let whole = FrameIndex::ZERO..FrameIndex(timeline.frames());

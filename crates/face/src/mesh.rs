@@ -66,6 +66,31 @@ pub fn eye_distance(points: &[Point]) -> f32 {
     }
 }
 
+/// Points that move with the head and hardly with what is said: eyes, nose, forehead, cheeks.
+const STILL: [usize; 8] = [
+    EYE_OUTER_LEFT,
+    EYE_INNER_LEFT,
+    EYE_INNER_RIGHT,
+    EYE_OUTER_RIGHT,
+    NOSE_TIP,
+    FOREHEAD,
+    CHEEK_LEFT,
+    CHEEK_RIGHT,
+];
+
+/// How differently two faces are held: the mean distance between eight points that hardly move with the mouth, in
+/// distances between the eyes. `None` where there are not enough points.
+pub fn pose_distance(a: &[Point], b: &[Point]) -> Option<f32> {
+    let size = f32::midpoint(eye_distance(a), eye_distance(b));
+    let moved: Option<f32> = STILL
+        .into_iter()
+        .map(|index| Some(distance(*a.get(index)?, *b.get(index)?)))
+        .sum();
+    moved
+        .map(|moved| moved / (STILL.len() as f32 * size))
+        .filter(|distance| distance.is_finite())
+}
+
 /// The network's depths are flatter than heads are: angles from them times this agree with what
 /// they show, from a quarter view to a profile.
 const DEPTH_LOSS: f32 = 1.5;
@@ -104,6 +129,25 @@ pub fn yaw(points: &[Point], depths: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn poses_differ_by_how_far_the_head_moved_and_not_by_the_mouth() {
+        let mut still = points();
+        for (index, point) in STILL.into_iter().enumerate() {
+            still[point] = [index as f32 * 10.0, 30.0];
+        }
+        let size = eye_distance(&still);
+        let mut moved = still.clone();
+        for point in &mut moved {
+            point[0] += 15.0;
+        }
+        assert!((pose_distance(&still, &moved).unwrap() - 15.0 / size).abs() < 1e-5);
+        let mut talking = still.clone();
+        talking[LIP_LOWER_INNER][1] += 20.0;
+        talking[CHIN][1] += 20.0;
+        assert_eq!(pose_distance(&still, &talking), Some(0.0));
+        assert_eq!(pose_distance(&still, &[]), None);
+    }
 
     fn points() -> Vec<Point> {
         let mut points = vec![[0.0; 2]; 468];

@@ -2,6 +2,7 @@
 
 mod dub;
 mod edit;
+mod given;
 mod plan;
 mod render;
 mod sync;

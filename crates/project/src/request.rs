@@ -89,3 +89,14 @@ pub struct ChangeRequest {
     /// Only change what lies in this part of the clip.
     pub to: Option<Seconds>,
 }
+
+/// What `dub` knows of the words besides the two tracks.
+#[derive(Clone, Debug, Default)]
+pub struct DubRequest {
+    /// The text of the new track; with it, retiming goes by words.
+    pub script: Option<String>,
+    /// The words of the clip; nothing to look beside the clip.
+    pub transcript: Option<PathBuf>,
+    /// The language of the new track.
+    pub language: Option<String>,
+}

@@ -7,10 +7,10 @@ pub(crate) mod frames;
 pub(crate) mod heads;
 pub(crate) mod lips;
 pub(crate) mod listen;
+pub(crate) mod look;
 pub(crate) mod model;
 pub(crate) mod output;
 pub(crate) mod pictures;
-
 pub(crate) mod sound_file;
 pub(crate) mod source;
 pub(crate) mod speak;

@@ -9,18 +9,73 @@ pub const VAD_HOP: usize = 256;
 
 /// The probability of speech in each 16 ms frame of 16 kHz samples in -1..1. The last frame is padded with silence.
 pub fn probabilities(samples: &[f32]) -> Vec<f32> {
-    let mut detector = Detector::default_boxed();
-    let mut frame = [0.0_f32; VAD_HOP];
-    samples
-        .chunks(VAD_HOP)
-        .map(|piece| {
-            frame.fill(0.0);
-            for (slot, &sample) in frame.iter_mut().zip(piece) {
+    let mut stream = VadStream::new();
+    stream.push(samples);
+    stream.finish()
+}
+
+/// Listens to 16 kHz samples in blocks of any size; four bytes a frame are kept.
+pub struct VadStream {
+    detector: Box<Detector>,
+    frame: [f32; VAD_HOP],
+    /// Samples of `frame` that are there.
+    filled: usize,
+    probabilities: Vec<f32>,
+    samples: usize,
+}
+
+impl Default for VadStream {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl VadStream {
+    /// Has heard nothing.
+    pub fn new() -> Self {
+        Self {
+            detector: Detector::default_boxed(),
+            frame: [0.0; VAD_HOP],
+            filled: 0,
+            probabilities: Vec::new(),
+            samples: 0,
+        }
+    }
+
+    /// Hears the next samples, in -1..1.
+    pub fn push(&mut self, samples: &[f32]) {
+        self.samples += samples.len();
+        for &sample in samples {
+            if let Some(slot) = self.frame.get_mut(self.filled) {
                 *slot = sample.clamp(-1.0, 1.0);
             }
-            detector.predict_f32(&frame)
-        })
-        .collect()
+            self.filled += 1;
+            if self.filled == VAD_HOP {
+                self.decide();
+            }
+        }
+    }
+
+    fn decide(&mut self) {
+        self.probabilities
+            .push(self.detector.predict_f32(&self.frame));
+        self.frame.fill(0.0);
+        self.filled = 0;
+    }
+
+    /// The probability of speech in each frame; the last one is padded with silence.
+    pub fn finish(mut self) -> Vec<f32> {
+        if self.filled > 0 {
+            self.decide();
+        }
+        self.probabilities
+    }
+
+    /// The spans of speech, see [`speech_spans`].
+    pub fn spans(self, options: &VadOptions) -> Vec<Range<Seconds>> {
+        let end = SampleRate::SPEECH.start_of(units::SampleIndex::from(self.samples));
+        spans_of(&self.finish(), end, options)
+    }
 }
 
 /// How frames become spans of speech.
@@ -49,9 +104,9 @@ impl Default for VadOptions {
 
 /// The spans of speech in 16 kHz samples, in order, half-open, apart from each other.
 pub fn speech_spans(samples: &[f32], options: &VadOptions) -> Vec<Range<Seconds>> {
-    let probabilities = probabilities(samples);
-    let end = SampleRate::SPEECH.start_of(units::SampleIndex::from(samples.len()));
-    spans_of(&probabilities, end, options)
+    let mut stream = VadStream::new();
+    stream.push(samples);
+    stream.spans(options)
 }
 
 /// The spans of speech in detector frames of an input that ends at `end`.

@@ -117,9 +117,19 @@ pub(crate) struct DubArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) speech: PathBuf,
 
-    /// The text of the new track
-    #[arg(long, value_name = "FILE")]
+    /// The text of the new track: pauses are then stretched before speech, and phrases that clip and track share
+    /// stay together; `-` reads it from standard input
+    #[arg(long, value_name = "FILE|-")]
     pub(crate) script: Option<PathBuf>,
+
+    /// The words of the clip, to match them with the script
+    /// [default: a transcript that lies beside the clip]
+    #[arg(long, value_name = "WORDS", requires = "script")]
+    pub(crate) transcript: Option<PathBuf>,
+
+    /// The language of the script, as a two-letter code [default: en]
+    #[arg(long, value_name = "CODE")]
+    pub(crate) language: Option<String>,
 
     /// Where the result goes [default: beside the clip, as NAME.dubbed.mp4]
     #[arg(short, long, value_name = "FILE")]

@@ -5,6 +5,7 @@ use crate::arguments::DubArguments;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
+use project::DubRequest;
 
 /// Runs the command.
 pub(crate) fn run(
@@ -12,15 +13,16 @@ pub(crate) fn run(
     settings: &Settings,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    if arguments.script.is_some() {
-        terminal.note(
-            "warning: --script is not used yet: the pictures are retimed evenly, not by words",
-        );
-    }
+    let script = arguments.script.as_deref();
+    let dub = DubRequest {
+        script: script.map(shared::read_text).transpose()?,
+        transcript: arguments.transcript,
+        language: arguments.language.or_else(|| settings.language.clone()),
+    };
     let output = arguments
         .output
         .unwrap_or_else(|| shared::beside(&arguments.clip, "dubbed"));
     let request = shared::render_request(arguments.clip, output, settings)?;
-    let report = project::dub(&request, &arguments.speech, &mut terminal.progress())?;
+    let report = project::dub(&request, &arguments.speech, &dub, &mut terminal.progress())?;
     shared::finish(&report, settings, terminal)
 }

@@ -13,7 +13,8 @@ pub(crate) fn run(
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let change = shared::change(arguments.change, settings)?;
-    let plan = project::plan(&arguments.clip, &change, &mut terminal.progress())?;
+    let face = shared::face(settings)?;
+    let plan = project::plan(&arguments.clip, &change, face, &mut terminal.progress())?;
     let format = match arguments.format {
         PlanFormat::Table if terminal.json() => project::PlanFormat::Json,
         PlanFormat::Table => project::PlanFormat::Table,

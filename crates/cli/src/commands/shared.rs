@@ -154,18 +154,19 @@ pub(crate) fn render_request(
             RegionName::Face => RegionRequest::Face,
             RegionName::Head => RegionRequest::Head,
         },
-        face: settings
-            .face
-            .as_deref()
-            .map(face)
-            .transpose()?
-            .unwrap_or_default(),
+        face: face(settings)?,
         preview: settings.preview,
         resume: settings.resume,
     })
 }
 
-fn face(text: &str) -> Result<FaceRequest, Failure> {
+/// Which face is asked for.
+pub(crate) fn face(settings: &Settings) -> Result<FaceRequest, Failure> {
+    let named = settings.face.as_deref().map(face_of).transpose()?;
+    Ok(named.unwrap_or_default())
+}
+
+fn face_of(text: &str) -> Result<FaceRequest, Failure> {
     let wrong = || {
         Failure::usage(format!("--face {text} is not a face")).with_hint(
             "give its number from the left, such as 2, or a point on it, such as 640,200",
@@ -232,10 +233,10 @@ mod tests {
 
     #[test]
     fn faces_are_numbers_from_one_or_points() {
-        assert_eq!(face("2").unwrap(), FaceRequest::Number(1));
-        assert_eq!(face("640, 200").unwrap(), FaceRequest::At(640.0, 200.0));
+        assert_eq!(face_of("2").unwrap(), FaceRequest::Number(1));
+        assert_eq!(face_of("640, 200").unwrap(), FaceRequest::At(640.0, 200.0));
         for wrong in ["0", "left", "1,", "nan,2", "-1"] {
-            assert!(face(wrong).is_err(), "{wrong}");
+            assert!(face_of(wrong).is_err(), "{wrong}");
         }
     }
 

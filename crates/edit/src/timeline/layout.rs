@@ -121,7 +121,7 @@ impl Layout {
                 self.track.speech(insertion, said.min(lasts));
                 self.track.silence((lasts - said).max(Seconds::ZERO));
                 let count = self.frames_until_sound_ends(input.clock);
-                let shown = retime::spread(input.clock, &source, count, input.protect);
+                let shown = retime::spread(input.clock, &source, count, input.protect, input.shots);
                 self.push_made(shown.len() as u64, input.clock);
                 self.continue_from(&edit.source, source.end);
                 self.pieces.push(Pictures::Retimed { insertion, shown });
@@ -292,7 +292,12 @@ impl Layout {
         let nominal = input.clock.rate();
         let frames = self.starts.len() as u64;
         Ok(Timeline {
-            lips: seams::widened(&made.lips, input.config.lips_margin, frames),
+            lips: seams::widened(
+                &made.lips,
+                input.config.lips_margin,
+                frames,
+                &seams::cuts(&pictures, input),
+            ),
             rerender: made.anew,
             sound: self.track.finish(self.end),
             clock: FrameClock::new(self.starts, self.end, nominal)?,

@@ -8,12 +8,14 @@ use units::{FrameIndex, Seconds};
 /// Shows the source frames `source` in `count` frames of equal length.
 ///
 /// Frames are left out or put in evenly over the source's time, outside the `protect` stretches
-/// where that is possible. A frame put in is half way between its neighbours.
+/// where that is possible. A frame put in is half way between its neighbours, or the one before it again where
+/// the next one begins another of the `shots`.
 pub(super) fn spread(
     clock: &FrameClock,
     source: &Range<FrameIndex>,
     count: u64,
     protect: &[Range<Seconds>],
+    shots: &[FrameIndex],
 ) -> Vec<Shown> {
     if source.end <= source.start {
         return Vec::new();
@@ -27,7 +29,8 @@ pub(super) fn spread(
         let frame = clock.at(time);
         let frame = FrameIndex(frame.0.clamp(source.start.0, source.end.0 - 1));
         let next = FrameIndex((frame.0 + 1).min(source.end.0 - 1));
-        frames.push(if before == Some(frame) && next != frame {
+        let mixes = next != frame && shots.binary_search(&next).is_err();
+        frames.push(if before == Some(frame) && mixes {
             Shown::Blend(SeamFrame {
                 a: frame,
                 b: next,

@@ -161,19 +161,68 @@ impl Builder {
     }
 }
 
-/// Ranges with a margin on both sides, inside `0..frames`, joined where they meet.
+/// Ranges with a margin on both sides, inside `0..frames`, joined where they meet. A margin ends where another shot
+/// `begins`: its first output frame is given, and mouths are not made anew beyond a cut.
 pub(super) fn widened(
     ranges: &[Range<FrameIndex>],
     margin: u64,
     frames: u64,
+    begins: &[FrameIndex],
 ) -> Vec<Range<FrameIndex>> {
     let mut result: Vec<Range<FrameIndex>> = Vec::with_capacity(ranges.len());
     for range in ranges {
-        let range = range.start - margin..(range.end + margin).min(FrameIndex(frames));
+        let at = begins.partition_point(|&first| first <= range.start);
+        let before = at.checked_sub(1).and_then(|at| begins.get(at)).copied();
+        let start = (range.start - margin).max(before.unwrap_or_default());
+        let at = begins.partition_point(|&first| first < range.end);
+        let after = begins.get(at).copied().unwrap_or(FrameIndex(frames));
+        let end = (range.end + margin).min(after).min(FrameIndex(frames));
         match result.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => result.push(range),
+            Some(last) if start <= last.end => last.end = last.end.max(end),
+            _ => result.push(start..end),
         }
     }
     result
+}
+
+/// The output frames, ascending, at which another shot begins than the one before.
+pub(super) fn cuts(pictures: &[PictureRun], input: &TimelineInput<'_>) -> Vec<FrameIndex> {
+    if input.shots.is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut before: Option<FrameIndex> = None;
+    let mut output = FrameIndex::ZERO;
+    let mut step = |source: FrameIndex, to: FrameIndex, output: FrameIndex| {
+        if before.is_some_and(|before| input.shot_of(before) != input.shot_of(source)) {
+            found.push(output);
+        }
+        before = Some(to);
+    };
+    for run in pictures {
+        match run {
+            PictureRun::Source { source } => {
+                step(source.start, source.start, output);
+                let first = input.shots.partition_point(|&shot| shot <= source.start);
+                for &shot in input.shots.iter().skip(first) {
+                    if shot >= source.end {
+                        break;
+                    }
+                    step(shot, shot, output + shot.since(source.start));
+                }
+            }
+            PictureRun::Bed { frames, .. } => {
+                for (index, &frame) in frames.iter().enumerate() {
+                    step(frame, frame, output + index as u64);
+                }
+            }
+            PictureRun::Seam { frames, .. } => {
+                for (index, frame) in frames.iter().enumerate() {
+                    step(frame.a, frame.b, output + index as u64);
+                }
+            }
+        }
+        output += run.len();
+    }
+    found
 }

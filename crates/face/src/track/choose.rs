@@ -5,6 +5,7 @@ use super::{FaceFrame, FaceTrack, Tracks, speaking};
 use crate::FaceError;
 use crate::crop::{HeadCrop, Placement};
 use crate::geometry::{Rect, distance};
+use crate::mesh;
 use std::ops::Range;
 use std::sync::Arc;
 use units::{FrameIndex, FrameRate};
@@ -156,6 +157,22 @@ impl Chosen {
     pub fn face(&self, frame: FrameIndex) -> Option<&FaceFrame> {
         self.tracks.iter().find_map(|track| track.face(frame))
     }
+
+    /// How differently the head is held in two frames, in distances between the eyes (see
+    /// [`mesh::pose_distance`]). Frames that both have no face differ by nothing, a frame with one and a frame
+    /// without by more than any head moves.
+    pub fn pose_distance(&self, a: FrameIndex, b: FrameIndex) -> f32 {
+        match (self.face(a), self.face(b)) {
+            (Some(a), Some(b)) => {
+                mesh::pose_distance(&a.landmarks, &b.landmarks).unwrap_or(Self::UNLIKE)
+            }
+            (None, None) => 0.0,
+            _ => Self::UNLIKE,
+        }
+    }
+
+    /// The distance between a pose and no pose.
+    const UNLIKE: f32 = 10.0;
 
     /// The head crop of every track, in order.
     pub fn crops(&self) -> &[HeadCrop] {

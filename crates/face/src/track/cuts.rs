@@ -23,6 +23,8 @@ const LEVELS: usize = 6;
 pub(super) struct CutDetector {
     last: Option<Vec<f32>>,
     changes: Vec<f32>,
+    /// Frames were left out since the last one.
+    gap: bool,
 }
 
 /// How a frame differs from the one before.
@@ -50,6 +52,12 @@ impl Change {
 }
 
 impl CutDetector {
+    /// Frames are left out. The next one is compared with the last one before the gap: is it the same scene?
+    pub(super) fn skip(&mut self) {
+        self.changes.clear();
+        self.gap = true;
+    }
+
     /// Compares a frame with the last one; `None` for the first.
     pub(super) fn push(&mut self, frame: &Rgb8) -> Option<Change> {
         let picture = thumbnail(frame);
@@ -69,7 +77,8 @@ impl CutDetector {
             times: amount / usual,
             colours: 1.0 - shared_colours(&last, now),
         };
-        if !change.is_cut() {
+        // What changes over a gap says nothing about what is usual from frame to frame.
+        if !std::mem::take(&mut self.gap) && !change.is_cut() {
             if self.changes.len() == MEMORY {
                 self.changes.remove(0);
             }
@@ -170,6 +179,19 @@ mod tests {
         assert!(change(8.7, 8.7).is_cut_at(0.18) && !change(8.7, 8.7).is_cut_at(0.1));
         assert!(!change(8.7, 3.0).is_cut_at(0.18) && change(8.7, 3.0).is_cut_at(0.5));
         assert!(!change(1.0, 1.0).is_cut_at(0.9));
+    }
+
+    #[test]
+    fn scenes_on_both_sides_of_a_gap_are_compared() {
+        let mut cuts = CutDetector::default();
+        for i in 0..20 {
+            cuts.push(&scene(i * 6, false));
+        }
+        cuts.skip();
+        assert!(!cuts.push(&scene(24 * 6, false)).unwrap().is_cut());
+        cuts.skip();
+        assert!(cuts.push(&scene(60 * 6, true)).unwrap().is_cut());
+        assert!(!cuts.push(&scene(61 * 6, true)).unwrap().is_cut());
     }
 
     #[test]

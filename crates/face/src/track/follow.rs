@@ -118,7 +118,7 @@ impl Tracker {
     }
 
     /// Leaves out the frames up to `index`, which comes next. All tracks end, but people are known
-    /// again after it.
+    /// again after it; where the picture is another one by then, that frame counts as a cut.
     ///
     /// # Errors
     /// [`FaceError::Order`] when `index` lies before the frames that were pushed.
@@ -133,7 +133,7 @@ impl Tracker {
             for live in std::mem::take(&mut self.live) {
                 self.retire(live);
             }
-            self.cuts = CutDetector::default();
+            self.cuts.skip();
             self.detected = None;
         }
         self.next = Some(index);

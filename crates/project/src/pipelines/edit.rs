@@ -20,7 +20,7 @@ pub fn edit(
     let mut watch = Watch::new(observer);
     output::check_clip(&request.clip)?;
     output::check(&request.output, &[&request.clip])?;
-    let planned = plan(&request.clip, change, &mut watch)?;
+    let planned = plan(&request.clip, change, request.face, &mut watch)?;
     let mut key = JobKey::new();
     key.add("pipeline", b"edit");
     key.add_request(request)?;
@@ -56,6 +56,7 @@ pub fn edit(
             timeline: &planned.timeline,
             energy: planned.energy.as_ref(),
             edits: report_edits(&planned),
+            followed: planned.followed,
             track: &track,
             needs_face: false,
             job,

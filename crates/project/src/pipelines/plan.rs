@@ -1,10 +1,12 @@
 //! `plan` and `align`: what `edit` would do, and the words it goes by.
 //!
-//! read the clip → find the words → place the edits → say the new words (their length decides the timeline) → lay
-//! out the timeline. `edit` begins with the same steps, in this file.
+//! read the clip → find the words → place the edits → say the new words (their length decides the timeline) → follow
+//! faces where the edits are → lay out the timeline, within scenes and where heads fit each other. `edit` begins with
+//! the same steps, in this file.
 
-use crate::stages::{change, listen, source::Source, speak, words};
-use crate::{ChangeRequest, Observer, ProjectError, Stage};
+use crate::stages::track::{self, Followed};
+use crate::stages::{change, listen, look, source::Source, speak, words};
+use crate::{ChangeRequest, FaceRequest, Observer, ProjectError, Stage};
 use edit::cuts::Energy;
 use edit::export::{self, ClipRef, Plan};
 use edit::timeline::{TimelineConfig, TimelineInput};
@@ -39,19 +41,19 @@ pub struct EditPlan {
     pub(super) speech: Vec<Wave>,
     pub(super) timeline: Timeline,
     pub(super) energy: Option<Energy>,
+    pub(super) followed: Followed,
 }
 
 /// Works out what `edit` would do; renders nothing.
 pub fn plan(
     clip: &Path,
     change: &ChangeRequest,
+    face: FaceRequest,
     observer: &mut dyn Observer,
 ) -> Result<EditPlan, ProjectError> {
     observer.begin(Stage::Read, 0);
     let source = Source::open(clip)?;
-    for warning in &source.clip.info().warnings {
-        observer.warn(warning.trim_end_matches('.'));
-    }
+    source.tell_warnings(observer);
     source.sound()?;
     let energy = Some(listen::energy(&source.clip)?);
     observer.end(Stage::Read);
@@ -69,14 +71,22 @@ pub fn plan(
     let speech = speak::new_speech(change, &edits, transcript.language(), rate, observer)?;
     let durations: Vec<Seconds> = speech.iter().map(Wave::duration).collect();
     let config = stride().map_or_else(TimelineConfig::default, TimelineConfig::for_stride);
+    let runs = look::around(&edits, &source.clock, &durations, &config);
+    let followed = track::follow(&source, &runs, observer)?;
+    let chosen = followed.choose(&source, face, energy.as_ref())?;
+    let pose = |a, b| {
+        chosen
+            .as_ref()
+            .map_or(0.0, |chosen| chosen.pose_distance(a, b))
+    };
     let timeline = Timeline::plan(&TimelineInput {
         edits: &edits,
         clock: &source.clock,
         sound: source.sound_clock(),
         speech: &durations,
         protect: &[],
-        shots: &[],
-        pose: None,
+        shots: followed.shots(),
+        pose: Some(&pose),
         config: &config,
     })
     .map_err(timeline_error)?;
@@ -87,6 +97,7 @@ pub fn plan(
         speech,
         timeline,
         energy,
+        followed,
     })
 }
 

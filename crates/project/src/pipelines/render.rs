@@ -9,9 +9,11 @@ use crate::stages::frames::FrameStore;
 use crate::stages::heads::Heads;
 use crate::stages::lips::{self, Mouths};
 use crate::stages::listen::MelFile;
+use crate::stages::look::AROUND;
 use crate::stages::pictures::{Pictures, Shown, runs_of, sources_of};
 use crate::stages::source::Source;
-use crate::stages::{composite, media_error, model, track};
+use crate::stages::track::{self, Followed};
+use crate::stages::{composite, media_error, model};
 use crate::watch::Watch;
 use crate::{FailureClass, Job, Observer, ProjectError, RenderRequest, Stage};
 use edit::cuts::Energy;
@@ -22,9 +24,6 @@ use std::ops::Range;
 use std::path::Path;
 use units::FrameIndex;
 
-/// Source frames followed on each side of those that are shown under new lips: smoothing and lead-in look there.
-const AROUND: u64 = 24;
-
 /// A job whose timeline and track are settled.
 pub(super) struct Settled<'a> {
     pub(super) request: &'a RenderRequest,
@@ -32,6 +31,8 @@ pub(super) struct Settled<'a> {
     pub(super) timeline: &'a Timeline,
     pub(super) energy: Option<&'a Energy>,
     pub(super) edits: Vec<ReportEdit>,
+    /// Faces that were followed for planning.
+    pub(super) followed: Followed,
     /// The new track, a file of the job.
     pub(super) track: &'a Path,
     /// Without a face the job makes no sense: every mouth is to change.
@@ -65,6 +66,7 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         timeline,
         energy,
         edits,
+        followed,
         track,
         needs_face,
         job,
@@ -73,12 +75,19 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
     let lips = &timeline.lips;
     let sound = Clip::open(track, &OpenOptions::default()).map_err(media_error)?;
 
-    let shown = sources_of(&pictures, grown(lips, AROUND, timeline.frames()));
-    let runs = runs_of(&shown, AROUND, source.video.frames);
     let heads = if lips.is_empty() {
         Heads::none()
     } else {
-        track::follow(source, &runs, request.face, energy, needs_face, observer)?
+        let lead = sources_of(&pictures, grown(lips, AROUND, timeline.frames()));
+        let runs = runs_of(&lead, AROUND, source.video.frames);
+        let followed = if followed.covers(&runs) {
+            followed
+        } else {
+            track::follow(source, &runs, observer)?
+        };
+        let chosen = followed.choose(source, request.face, energy)?;
+        let shown = sources_of(&pictures, grown(lips, 0, timeline.frames()));
+        track::heads(chosen, source, &shown, needs_face, observer)?
     };
     let (mouths, used) = if heads.is_empty() {
         (Mouths::none(), None)

@@ -8,6 +8,7 @@ use methods::BoxError;
 use methods::edit_yourself::MelSource;
 use speech::energy::envelope;
 use speech::mel::{GAIN_FRAME, MEL_BANDS, MelConfig, MelStream, frame_level, gain_of_levels};
+use speech::vad::{VadOptions, VadStream};
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -57,6 +58,21 @@ pub(crate) fn energy(clip: &Clip) -> Result<Energy, ProjectError> {
         hop: Seconds(HOP as f64 / 16_000.0),
         values,
     })
+}
+
+/// Where somebody speaks, on the clip's time axis.
+pub(crate) fn speech(clip: &Clip) -> Result<Vec<Range<Seconds>>, ProjectError> {
+    let start = clip.sound().map_err(media_error)?.start;
+    let mut reader = MonoReader::new(clip, SampleRate::SPEECH).map_err(media_error)?;
+    let mut stream = VadStream::new();
+    while let Some(block) = reader.next_block().map_err(media_error)? {
+        stream.push(&block);
+    }
+    Ok(stream
+        .spans(&VadOptions::default())
+        .into_iter()
+        .map(|span| span.start + start..span.end + start)
+        .collect())
 }
 
 /// The mel frames of a whole track, in a file.

@@ -1,7 +1,7 @@
 //! The clip that a job works on, opened and checked, with its clocks.
 
 use super::media_error;
-use crate::ProjectError;
+use crate::{Observer, ProjectError};
 use edit::{FrameClock, SoundClock};
 use media::{AudioInfo, Clip, VideoInfo};
 use std::path::Path;
@@ -56,6 +56,13 @@ impl Source {
             audio,
             clock,
         })
+    }
+
+    /// Says what is odd in the file.
+    pub(crate) fn tell_warnings(&self, observer: &mut dyn Observer) {
+        for warning in &self.clip.info().warnings {
+            observer.warn(warning.trim_end_matches('.'));
+        }
     }
 
     /// The sound, or a sentence about its absence.

@@ -5,22 +5,22 @@ use super::media_error;
 use super::source::Source;
 use crate::{FaceRequest, Observer, ProjectError, Stage};
 use edit::cuts::Energy;
-use face::{FaceChoice, FaceError, TrackOptions, Tracker};
+use face::track::Chosen;
+use face::{FaceChoice, FaceError, TrackOptions, Tracker, Tracks};
 use std::ops::Range;
 use units::{FrameIndex, Seconds};
 
-/// Follows the face that is asked for through runs of source frames (ascending, apart from each other).
-///
-/// A run without a face is no failure: its frames keep their recorded mouth, and a warning says so. No face in
-/// any run is one where a face is `needed`.
+/// All faces in runs of source frames, and where scenes are cut.
+pub(crate) struct Followed {
+    tracks: Tracks,
+}
+
+/// Follows all faces through runs of source frames (ascending, apart from each other).
 pub(crate) fn follow(
     source: &Source,
     runs: &[Range<FrameIndex>],
-    choice: FaceRequest,
-    energy: Option<&Energy>,
-    needed: bool,
     observer: &mut dyn Observer,
-) -> Result<Heads, ProjectError> {
+) -> Result<Followed, ProjectError> {
     let total = runs.iter().map(|run| run.end.since(run.start)).sum();
     observer.begin(Stage::Track, total);
     // One tracker for all runs, so that a person keeps their number over the whole clip.
@@ -39,43 +39,88 @@ pub(crate) fn follow(
         }
     }
     observer.end(Stage::Track);
-    let tracks = tracker.finish();
-    let envelope = energy.map(|energy| envelope(energy, source, &tracks.frames()));
-    let chosen = match tracks.choose(face_choice(choice), envelope.as_deref()) {
-        Ok(chosen) => chosen,
-        Err(FaceError::NoFace) if !needed => {
-            observer.warn("there is no face where the cuts are; pictures dissolve there, and no mouth is made");
-            return Ok(Heads::none());
+    Ok(Followed {
+        tracks: tracker.finish(),
+    })
+}
+
+impl Followed {
+    /// The first frames of new scenes, ascending. A run of frames that shows another scene than the run before it
+    /// counts as one.
+    pub(crate) fn shots(&self) -> &[FrameIndex] {
+        &self.tracks.cuts
+    }
+
+    /// True when every frame of `runs` was looked at.
+    pub(crate) fn covers(&self, runs: &[Range<FrameIndex>]) -> bool {
+        runs.iter().all(|run| {
+            self.tracks
+                .runs
+                .iter()
+                .any(|seen| seen.start <= run.start && run.end <= seen.end)
+        })
+    }
+
+    /// The face that is asked for; nothing where there is no face at all.
+    pub(crate) fn choose(
+        &self,
+        source: &Source,
+        choice: FaceRequest,
+        energy: Option<&Energy>,
+    ) -> Result<Option<Chosen>, ProjectError> {
+        let envelope = energy.map(|energy| envelope(energy, source, &self.tracks.frames()));
+        match self.tracks.choose(face_choice(choice), envelope.as_deref()) {
+            Ok(chosen) => Ok(Some(chosen)),
+            Err(FaceError::NoFace) => Ok(None),
+            Err(error @ FaceError::NoSuchFace { .. }) => Err(ProjectError::usage(format!(
+                "{}: {error}",
+                source.path().display()
+            ))),
+            Err(error) => Err(face_error(error)),
         }
-        Err(error) => {
-            let path = source.path().display();
-            return Err(match error {
-                FaceError::NoFace => ProjectError::input(format!(
-                    "there is no face in {path} whose lips could move"
-                ))
-                .with_hint(
-                    "faces must be in the picture, upright, and larger than about 32 pixels",
-                ),
-                FaceError::NoSuchFace { .. } => ProjectError::usage(format!("{path}: {error}")),
-                other => face_error(other),
-            });
+    }
+}
+
+/// The head whose lips are made anew under the source frames `shown` (ascending).
+///
+/// Frames without a face are no failure: they keep their recorded mouth, and a warning says so. No face at all is
+/// one where a face is `needed`.
+pub(crate) fn heads(
+    chosen: Option<Chosen>,
+    source: &Source,
+    shown: &[FrameIndex],
+    needed: bool,
+    observer: &mut dyn Observer,
+) -> Result<Heads, ProjectError> {
+    let Some(chosen) = chosen else {
+        if needed {
+            return Err(ProjectError::input(format!(
+                "there is no face in {} whose lips could move",
+                source.path().display()
+            ))
+            .with_hint("faces must be in the picture, upright, and larger than about 32 pixels"));
         }
+        observer.warn(
+            "there is no face where the cuts are; pictures dissolve there, and no mouth is made",
+        );
+        return Ok(Heads::none());
     };
-    let mut without: Vec<(Range<FrameIndex>, &str)> = Vec::new();
-    without.extend(
-        chosen
-            .missing()
-            .into_iter()
-            .map(|span| (span.frames, "there is no face")),
-    );
-    without.extend(
-        chosen
-            .profiles()
-            .into_iter()
-            .map(|span| (span.frames, "the face is turned away")),
-    );
-    without.sort_by_key(|(run, _)| run.start);
-    for (run, reason) in without {
+    let reason = |frame: FrameIndex| match chosen.face(frame) {
+        None => Some("there is no face"),
+        Some(face) if face.is_profile() => Some("the face is turned away"),
+        Some(_) => None,
+    };
+    let mut lost: Vec<(Range<FrameIndex>, &str)> = Vec::new();
+    for &frame in shown {
+        let Some(reason) = reason(frame) else {
+            continue;
+        };
+        match lost.last_mut() {
+            Some((run, same)) if run.end == frame && *same == reason => run.end = frame.next(),
+            _ => lost.push((frame..frame.next(), reason)),
+        }
+    }
+    for (run, reason) in lost {
         observer.warn(&format!(
             "{reason} from {:.2} to {:.2} of the clip; those frames keep their recorded mouth",
             source.clock.start_of(run.start),
