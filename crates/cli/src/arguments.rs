@@ -11,7 +11,9 @@ pub(crate) use data::{DataArguments, DataCommand, SynthArguments};
 pub(crate) use editing::{
     ChangeArguments, DubArguments, EditArguments, PlanArguments, PlanFormat, SyncArguments,
 };
-pub(crate) use inspect::{BenchArguments, ForwardArguments, ModelsArguments, ModelsCommand};
+pub(crate) use inspect::{
+    BenchArguments, DtypeName, ForwardArguments, ModelsArguments, ModelsCommand,
+};
 pub(crate) use words::{AlignArguments, TranscribeArguments};
 
 use clap::{Parser, Subcommand};

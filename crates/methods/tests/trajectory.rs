@@ -29,7 +29,7 @@ fn verify_trajectory_parity() {
         &Device::Cpu,
     )
     .unwrap();
-    let view = file.view(DType::F32, &Device::Cpu);
+    let view = file.view(DType::F32, &Device::Cpu).unwrap();
     let get = |name: &str| view.get_any(name).unwrap();
     let rope = Rope::of_coords(&config, &get("in.coords")).unwrap();
     let (caption, mask) = (get("in.caption"), get("in.caption_mask"));

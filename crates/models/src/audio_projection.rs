@@ -170,7 +170,7 @@ impl AudioProjection {
                 format!("window is {}, wanted a multiple of 4", config.window),
             ));
         }
-        let view = file.view(DType::F32, device);
+        let view = file.view(DType::F32, device)?;
         let (c, d) = (config.channels, config.dim);
         let options = Conv1dOptions {
             stride: 2,

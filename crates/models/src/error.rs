@@ -1,5 +1,7 @@
 //! What can go wrong in a network.
 
+use std::path::PathBuf;
+
 use nn::weights::WeightsError;
 
 /// Why a network could not be built or run.
@@ -11,6 +13,14 @@ pub enum ModelError {
     /// An operation on tensors; its message has the shapes.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+    /// A GGUF file that does not hold together.
+    #[error("{}: bad GGUF file: {reason}", path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// A configuration that this code cannot build.
     #[error("{part} config: {reason}")]
     Config {

@@ -1,16 +1,20 @@
 //! A weight file on disk or in the binary, as named tensors with a config.
 
+mod gguf;
+
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use nn::weights::{Checkpoint, Header, KeyMap, StoredType, View, WeightsError};
 
+use self::gguf::Gguf;
 use crate::error::{ModelError, Result};
 
 #[derive(Debug, Clone)]
 enum Source {
     File(Checkpoint),
+    Gguf(Gguf),
     Memory {
         tensors: BTreeMap<String, Tensor>,
         metadata: BTreeMap<String, String>,
@@ -28,15 +32,21 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    /// Maps a safetensors file, a shard index, or a folder with one of them.
+    /// Maps a safetensors file, a shard index, or a folder with one of them; or reads the
+    /// header of a GGUF file, whose tensors become floats when they are asked for.
     ///
     /// # Errors
     /// When it is something else.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
+        let source = if Gguf::is_one(path) {
+            Source::Gguf(Gguf::open(path)?)
+        } else {
+            Source::File(Checkpoint::open(path)?)
+        };
         Ok(Self {
             origin: path.display().to_string(),
-            source: Source::File(Checkpoint::open(path)?),
+            source,
         })
     }
 
@@ -103,25 +113,62 @@ impl ModelFile {
     pub fn metadata(&self, key: &str) -> Option<&str> {
         match &self.source {
             Source::File(checkpoint) => checkpoint.metadata(key),
+            Source::Gguf(_) => None,
             Source::Memory { metadata, .. } => metadata.get(key).map(String::as_str),
         }
     }
 
-    /// The JSON under `config` in the header, where the official files keep all configs.
+    /// The JSON under `config` in the header, where the official files keep all configs;
+    /// without it that of a `config.json` beside the file, where diffusers and
+    /// transformers keep theirs.
     ///
     /// # Errors
-    /// When it is missing or no JSON.
+    /// When there is neither, or it is no JSON.
     pub fn config(&self) -> Result<serde_json::Value> {
-        let text = self
-            .metadata("config")
-            .ok_or_else(|| WeightsError::NoMetadata {
+        self.config_if_any()?.ok_or_else(|| {
+            WeightsError::NoMetadata {
                 path: self.origin.clone().into(),
                 key: "config".to_owned(),
-            })?;
-        serde_json::from_str(text).map_err(|source| ModelError::ConfigText {
-            part: "header",
-            source,
+            }
+            .into()
         })
+    }
+
+    /// [`Self::config`], or none where there is neither.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub fn config_if_any(&self) -> Result<Option<serde_json::Value>> {
+        let beside = self.config_beside();
+        let text = match self.metadata("config") {
+            Some(text) => text.to_owned(),
+            None if beside.is_file() => {
+                std::fs::read_to_string(&beside).map_err(|source| WeightsError::Read {
+                    path: beside,
+                    source,
+                })?
+            }
+            None => return Ok(None),
+        };
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|source| ModelError::ConfigText {
+                part: "header",
+                source,
+            })
+    }
+
+    /// Where a `config.json` would lie; an empty path for tensors in memory.
+    fn config_beside(&self) -> PathBuf {
+        if matches!(self.source, Source::Memory { .. }) {
+            return PathBuf::new();
+        }
+        let path = Path::new(&self.origin);
+        if path.is_dir() {
+            path.join("config.json")
+        } else {
+            path.with_file_name("config.json")
+        }
     }
 
     /// Names and shapes of all tensors.
@@ -131,6 +178,7 @@ impl ModelFile {
                 .names()
                 .filter_map(|name| Some((name.to_owned(), checkpoint.info(name)?.shape)))
                 .collect(),
+            Source::Gguf(gguf) => gguf.shapes(),
             Source::Memory { tensors, .. } => tensors
                 .iter()
                 .map(|(name, t)| (name.clone(), t.dims().to_vec()))
@@ -145,6 +193,7 @@ impl ModelFile {
     pub fn renamed(&self, keys: &KeyMap) -> Result<Self> {
         let source = match &self.source {
             Source::File(checkpoint) => Source::File(checkpoint.renamed(keys)?),
+            Source::Gguf(gguf) => Source::Gguf(gguf.renamed(keys)?),
             Source::Memory { tensors, metadata } => {
                 let mut renamed = BTreeMap::new();
                 for (name, tensor) in tensors {
@@ -167,11 +216,41 @@ impl ModelFile {
         })
     }
 
-    /// All tensors as `dtype` on `device`.
-    pub fn view(&self, dtype: DType, device: &Device) -> View {
-        match &self.source {
+    /// All tensors as `dtype` on `device`. Those of a mapped file are read when they are
+    /// asked for; a GGUF file is made floats at once, so ask it for [`Self::part`].
+    ///
+    /// # Errors
+    /// When a quantised tensor cannot be read.
+    pub fn view(&self, dtype: DType, device: &Device) -> Result<View> {
+        self.part("", dtype, device)
+    }
+
+    /// The tensors under `prefix` (with its dot, or empty), without it.
+    ///
+    /// # Errors
+    /// When a quantised tensor cannot be read.
+    pub fn part(&self, prefix: &str, dtype: DType, device: &Device) -> Result<View> {
+        let view = match &self.source {
             Source::File(checkpoint) => checkpoint.view(dtype, device),
+            Source::Gguf(gguf) => {
+                View::of_tensors(gguf.tensors(prefix, dtype, device)?, dtype, device)
+            }
             Source::Memory { tensors, .. } => View::of_tensors(tensors.clone(), dtype, device),
+        };
+        Ok(match prefix.strip_suffix('.') {
+            Some(prefix) => view.at(prefix),
+            None => view,
+        })
+    }
+
+    /// How a tensor is stored, such as `BF16` or `Q8_0`.
+    pub fn stored(&self, name: &str) -> Option<String> {
+        match &self.source {
+            Source::File(checkpoint) => Some(checkpoint.info(name)?.stored.to_string()),
+            Source::Gguf(gguf) => gguf.stored(name),
+            Source::Memory { tensors, .. } => {
+                Some(tensors.get(name)?.dtype().as_str().to_uppercase())
+            }
         }
     }
 

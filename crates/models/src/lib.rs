@@ -15,7 +15,9 @@ pub mod lpips;
 pub mod ltx;
 pub mod mel_encoder;
 pub mod syncnet;
+pub mod t5;
 mod vision;
+pub mod whisper;
 
 pub use error::{ModelError, Result};
 pub use file::{ModelFile, TensorShapes};

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod rope;
 mod times;
 mod transformer;
+mod upsampler;
 pub mod vae;
 
 pub use block::{Perturbation, SkipMode};
@@ -20,4 +21,5 @@ pub use config::{AudioConfig, TransformerConfig};
 pub use inputs::{AudioMemory, AudioQueries, Caption, ContextGroup, ContextMemory, Inputs};
 pub use rope::Rope;
 pub use transformer::Transformer;
+pub use upsampler::{Upsampler, UpsamplerConfig};
 pub use vae::{Vae, VaeConfig};

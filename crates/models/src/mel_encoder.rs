@@ -118,7 +118,7 @@ impl MelEncoder {
         };
         let file = file.renamed(&keys)?;
         file.check(&config.shapes(), |name| name.starts_with("mouth."))?;
-        let view = file.view(DType::F32, device);
+        let view = file.view(DType::F32, device)?;
         let c = config.channels;
         let mut blocks = Vec::with_capacity(config.dilations.len());
         for (index, dilation) in config.dilations.iter().enumerate() {

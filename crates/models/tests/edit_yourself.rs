@@ -29,6 +29,7 @@ impl Fixture {
     fn get(&self, name: &str) -> Tensor {
         self.file
             .view(DType::F32, &Device::Cpu)
+            .unwrap()
             .get_any(name)
             .unwrap()
     }

@@ -26,7 +26,7 @@ fn verify_tiny_parity() {
     let device = Device::Cpu;
     let file = ModelFile::open(folder.join("weights.safetensors")).unwrap();
     let io = ModelFile::open(folder.join("io.safetensors")).unwrap();
-    let io = io.view(DType::F32, &device);
+    let io = io.view(DType::F32, &device).unwrap();
     let get = |name: &str| io.get_any(name).unwrap();
     let json = file.config().unwrap();
     let close = |name: &str, found: &Tensor| {

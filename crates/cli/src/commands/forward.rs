@@ -1,6 +1,6 @@
 //! `reword forward`: run one network on saved tensors, so that anyone can check us against another implementation.
 
-use crate::arguments::{CommonArguments, ForwardArguments};
+use crate::arguments::{CommonArguments, DtypeName, ForwardArguments};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use models::ModelFile;
@@ -38,7 +38,10 @@ pub(crate) fn run(
         config: config.as_ref(),
         preset: preset.as_deref(),
         inputs: &inputs,
-        dtype: DType::F32,
+        dtype: match arguments.dtype {
+            DtypeName::F32 => DType::F32,
+            DtypeName::Bf16 => DType::BF16,
+        },
         device: &device,
     };
     let outputs = entry.run(&call).map_err(|error| {

@@ -51,7 +51,7 @@ impl Transformer {
                 || name.starts_with(keys::VAE_PREFIX)
                 || name.starts_with(keys::AUDIO_ENCODER_PREFIX)
         })?;
-        let view = file.view(dtype, device);
+        let view = file.view(dtype, device)?;
         let width = config.width();
         let captions = view.at("caption_projection");
         let empty_caption = match view.shape("empty_caption") {

@@ -60,7 +60,7 @@ impl Vae {
             name.starts_with(STATISTICS)
                 || !(name.starts_with("encoder.") || name.starts_with("decoder."))
         })?;
-        let view = file.view(dtype, device);
+        let view = file.view(dtype, device)?;
         let channels = config.latent_channels;
         let numbers = view.with_dtype(DType::F32).at("per_channel_statistics");
         let statistics = if numbers.contains("mean-of-means") {

@@ -94,6 +94,11 @@ impl VaeConfig {
         }
     }
 
+    /// A preset by name: `ltx-2b` or `ltx-13b`, which have one autoencoder.
+    pub fn preset(name: &str) -> Option<Self> {
+        matches!(name, "ltx-2b" | "ltx-13b" | "ltx-vae").then(Self::ltx)
+    }
+
     /// Reads the `vae` object of an official header, or diffusers' `config.json`.
     ///
     /// # Errors
