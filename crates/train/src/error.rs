@@ -1,0 +1,126 @@
+//! What can go wrong in training.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, TrainError>;
+
+/// Failures, with their values.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+    /// A network could not be built or run.
+    #[error(transparent)]
+    Model(#[from] models::ModelError),
+    /// A weight file could not be read or written.
+    #[error(transparent)]
+    Weights(#[from] nn::weights::WeightsError),
+    /// A recipe does not parse.
+    #[error("{origin}: {reason}")]
+    RecipeText {
+        /// The file.
+        origin: String,
+        /// What the parser says.
+        reason: String,
+    },
+    /// A value of a recipe lies outside of its range.
+    #[error("{origin}: {key} is {found}, but must be {range}")]
+    RecipeRange {
+        /// The file.
+        origin: String,
+        /// The value's name, with its tables.
+        key: String,
+        /// The value.
+        found: String,
+        /// The range in words.
+        range: String,
+    },
+    /// Values of a recipe contradict each other or the weights.
+    #[error("{0}")]
+    Recipe(String),
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file holds something else than it should.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A clip can't be used for training.
+    #[error("{path}: {reason}")]
+    Clip {
+        /// The clip.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// There is nothing to train on.
+    #[error("{0}")]
+    Data(String),
+    /// The loss or a gradient is no number any more.
+    #[error("step {step}: {what} is {value}; lower the learning rate or look at the sample")]
+    NotFinite {
+        /// The step.
+        step: u64,
+        /// Loss or gradient.
+        what: String,
+        /// What it is.
+        value: f64,
+    },
+    /// A checkpoint belongs to another run.
+    #[error("{path}: the checkpoint is of another run: {reason}")]
+    OtherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// The ranks of a run do not understand each other.
+    #[error("rank {rank}: {reason}")]
+    Ranks {
+        /// Whose sentence this is.
+        rank: usize,
+        /// What happened.
+        reason: String,
+    },
+    /// The user stopped the run; what is done is kept.
+    #[error("stopped after step {step}")]
+    Stopped {
+        /// The last finished step.
+        step: u64,
+    },
+}
+
+impl TrainError {
+    /// For `map_err` of file operations.
+    pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self::File {
+            path: path.as_ref().to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn clip(path: impl AsRef<Path>, reason: impl ToString) -> Self {
+        Self::Clip {
+            path: path.as_ref().to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Losses by stage.
+
+use serde::{Deserialize, Serialize};
+
+use crate::loss::{FaceWeights, Reconstruction};
+
+/// Losses of the stage `edit-yourself`. A weight of 0 leaves a part out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Objective {
+    /// Masked flow matching, eq. 8.
+    pub flow: f64,
+    /// Lambda of contrastive flow matching.
+    pub contrastive: f64,
+    /// Draws among which the nearest noise is taken; 1 for plain noise.
+    pub immiscible: usize,
+    /// X-Dub's weights of face and lips, instead of eq. 8's plain mean.
+    pub face: Option<FaceWeights>,
+    /// SkyReels-Audio's gate: with this probability the loss looks at the lips alone.
+    pub lips_only: f64,
+    /// Squared error of the mouth reader on the one-step estimate.
+    pub readout: f64,
+    /// `1 - correlation` of the reader's openings along the window.
+    pub follow: f64,
+    /// The one-step estimate's `min(t, most)`; X-Dub: 0.6. 1 does not clip.
+    pub single_step_most: f64,
+    /// Cosine of the estimate's mouth to the references' (identity).
+    pub identity: f64,
+    /// The sound encoder's own mouth head, on the window.
+    pub head: f64,
+    /// Share of the run in which the sound encoder stays as it is.
+    pub hold_sound: f64,
+    /// The mouth reader.
+    pub reader: ReadoutRecipe,
+    /// How references are chosen.
+    pub references: References,
+    /// Reference frames, at most the model's; the share of steps with fewer.
+    pub fewer_references: f64,
+}
+
+/// How reference frames are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum References {
+    /// At random, outside of the window where possible.
+    #[default]
+    Random,
+    /// By the mouth's opening: closed, middle and open, so that the model sees teeth and lips.
+    Opening,
+}
+
+impl Default for Objective {
+    fn default() -> Self {
+        Self {
+            flow: 1.0,
+            contrastive: 0.0,
+            immiscible: 1,
+            face: None,
+            lips_only: 0.0,
+            readout: 0.0,
+            follow: 0.0,
+            single_step_most: 1.0,
+            identity: 0.0,
+            head: 0.0,
+            hold_sound: 0.0,
+            reader: ReadoutRecipe::default(),
+            references: References::Random,
+            fewer_references: 0.0,
+        }
+    }
+}
+
+/// The linear reader of mouth opening and shape from latents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReadoutRecipe {
+    /// Ridge of the regression.
+    pub ridge: f64,
+    /// Components of the lips' shape that are read besides the opening.
+    pub shape: usize,
+    /// Weight of the openings over the shape's.
+    pub opening: f64,
+}
+
+impl Default for ReadoutRecipe {
+    fn default() -> Self {
+        Self {
+            ridge: 1000.0,
+            shape: 8,
+            opening: 16.0,
+        }
+    }
+}
+
+/// Losses of the stage `audio-encoder`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SoundObjective {
+    /// `1 - correlation` of the first reading with the opening.
+    pub follow: f64,
+    /// Squared error of the first reading.
+    pub opening: f64,
+    /// Huber loss of the others against the lips' shape.
+    pub shape: f64,
+    /// Components of the shape.
+    pub components: usize,
+    /// Frames at either end of a window that do not count, for want of context.
+    pub margin: usize,
+    /// Probability of changed level and tilt.
+    pub level: f64,
+    /// Probability of a noise floor.
+    pub floor: f64,
+    /// Probability of bands that are blanked.
+    pub bands: f64,
+    /// Share of features that is blanked before the readings.
+    pub dropout: f64,
+}
+
+impl Default for SoundObjective {
+    fn default() -> Self {
+        Self {
+            follow: 1.0,
+            opening: 0.3,
+            shape: 0.3,
+            components: 16,
+            margin: 4,
+            level: 0.5,
+            floor: 0.4,
+            bands: 0.4,
+            dropout: 0.1,
+        }
+    }
+}
+
+/// Losses of the stage `vae`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VaeObjective {
+    /// Parts of the reconstruction loss.
+    pub loss: Reconstruction,
+    /// Share of the run at which [`Reconstruction::detail`] begins to rise; edges taught too early make pictures flat.
+    pub detail_from: f64,
+    /// Probability that the masked box is grey.
+    pub grey: f64,
+    /// Probability of changed light and colour.
+    pub light: f64,
+    /// Probability of a mirrored picture.
+    pub mirror: f64,
+    /// Added weight around the lips.
+    pub lips: f64,
+    /// Bounds of the log variance.
+    pub log_variance: [f64; 2],
+    /// Only the decoder is trained, on latents with up to this share of noise.
+    pub decoder_noise: Option<f64>,
+}
+
+impl Default for VaeObjective {
+    fn default() -> Self {
+        Self {
+            loss: Reconstruction::default(),
+            detail_from: 0.0,
+            grey: 0.15,
+            light: 0.5,
+            mirror: 0.5,
+            lips: 2.0,
+            log_variance: [-12.0, -3.0],
+            decoder_noise: None,
+        }
+    }
+}

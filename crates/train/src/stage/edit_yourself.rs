@@ -1,0 +1,419 @@
+//! The transformer, by masked flow matching with what a recipe adds to it.
+
+mod validate;
+
+pub(crate) use validate::correlation as series_correlation;
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::network::{Heard, Network, Noised};
+use super::window::Window;
+use super::{Losses, Round, Stage, Validation};
+use crate::conditions::Conditions;
+use crate::data::Library;
+use crate::error::{Result, TrainError};
+use crate::loss;
+use crate::loss::Readout;
+use crate::noise;
+use crate::params::Parameters;
+use crate::random::{Draw, Purpose};
+use crate::recipe::Recipe;
+
+/// Draws of one sample are this far apart, so that its copies have their own.
+const COPIES: u64 = 64;
+
+/// The stage `edit-yourself`.
+#[derive(Debug)]
+pub struct EditYourselfStage {
+    recipe: Recipe,
+    parameters: Parameters,
+    library: Library,
+    kept: Kept,
+    readout: Option<Readout>,
+}
+
+/// What of the networks lasts from round to round.
+#[derive(Debug)]
+enum Kept {
+    /// Everything: the variables themselves are in the layers.
+    Whole(Network),
+    /// The frozen part; low-rank additions are put on each round.
+    Base(Network),
+    /// Nothing: copies in the working type are made each round.
+    None,
+}
+
+/// A sample before it joins a group.
+struct Sample {
+    index: u64,
+    window: Window,
+    conditions: Conditions,
+}
+
+impl EditYourselfStage {
+    /// `parameters` hold a whole model; `library` its footage as latents.
+    ///
+    /// # Errors
+    /// When the networks can't be built, or a loss lacks what it needs.
+    pub fn new(recipe: Recipe, parameters: Parameters, mut library: Library) -> Result<Self> {
+        let dtype = recipe.model.dtype.dtype();
+        let lora = recipe.model.lora.as_ref();
+        let tracked = parameters.tracked();
+        let only_lora = tracked.keys().all(|name| name.contains(".lora_"));
+        let kept = if dtype == DType::F32 {
+            Kept::Whole(Network::of_parameters(&parameters, &tracked, lora, dtype)?)
+        } else if only_lora {
+            Kept::Base(Network::of_parameters(&parameters, &tracked, None, dtype)?)
+        } else {
+            Kept::None
+        };
+        let objective = &recipe.objective;
+        let readout = if objective.readout > 0.0 || objective.follow > 0.0 {
+            Some(library.fit_readout(&objective.reader)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            recipe,
+            parameters,
+            library,
+            kept,
+            readout,
+        })
+    }
+
+    fn network(&self) -> Result<Network> {
+        let lora = self.recipe.model.lora.as_ref();
+        match &self.kept {
+            Kept::Whole(network) => Ok(network.clone()),
+            Kept::Base(base) => {
+                let mut network = base.clone();
+                if let Some(lora) = lora {
+                    lora.attach(&mut network.transformer, &self.parameters.tracked())?;
+                }
+                Ok(network)
+            }
+            Kept::None => Network::of_parameters(
+                &self.parameters,
+                &self.parameters.tracked(),
+                lora,
+                self.recipe.model.dtype.dtype(),
+            ),
+        }
+    }
+
+    /// The round's samples, drawn by their numbers in the global batch.
+    fn samples(&self, network: &Network, round: &Round) -> Result<Vec<Sample>> {
+        let recipe = &self.recipe;
+        let batch = &recipe.batch;
+        let turn = (round.step % batch.latents.len().max(1) as u64) as usize;
+        let latents = batch.latents.get(turn).copied().unwrap_or(9);
+        let inside = network.cells.inside.len();
+        let most = match batch.tokens {
+            0 => round.samples,
+            tokens => (tokens / (latents * inside * batch.copies).max(1)).clamp(1, round.samples),
+        };
+        let mut shared = Draw::new(recipe.seed, Purpose::References, round.step, u64::MAX - round.part);
+        let references = if shared.chance(recipe.objective.fewer_references) {
+            shared.below(network.config.references)
+        } else {
+            network.config.references
+        };
+        (0..most as u64)
+            .map(|n| {
+                let index = round.first + n;
+                let draw = |purpose| Draw::new(recipe.seed, purpose, round.step, index);
+                let clip = self.library.draw(&mut draw(Purpose::Order), latents)?;
+                let conditions = recipe.conditions.draw(&mut draw(Purpose::Conditions));
+                let window = self.library.window(
+                    clip,
+                    latents,
+                    references,
+                    recipe.objective.references,
+                    &mut draw(Purpose::Window),
+                )?;
+                Ok(Sample {
+                    index,
+                    window,
+                    conditions,
+                })
+            })
+            .collect()
+    }
+
+    /// Noised copies of a group's windows, copy by copy, so that neighbours are of different clips.
+    fn noise(
+        &self,
+        clean: &[Tensor],
+        samples: &[&Sample],
+        round: &Round,
+    ) -> Result<(Noised, Tensor, Tensor, Tensor)> {
+        let recipe = &self.recipe;
+        let copies = recipe.batch.copies as u64;
+        let (mut tokens, mut targets, mut cleans) = (Vec::new(), Vec::new(), Vec::new());
+        let mut noised = Noised {
+            window: Vec::new(),
+            tokens: Tensor::zeros(1, DType::F32, &Device::Cpu)?,
+            times: Vec::new(),
+            sound: Vec::new(),
+        };
+        for copy in 0..copies {
+            for (place, (clean, sample)) in clean.iter().zip(samples).enumerate() {
+                let number = sample.index * COPIES + copy;
+                let draw = |purpose| Draw::new(recipe.seed, purpose, round.step, number);
+                let t = recipe.timesteps.draw(&mut draw(Purpose::Timestep), round.done);
+                let k = recipe.objective.immiscible;
+                let noise = noise::immiscible(clean, k, &mut draw(Purpose::Noise))?;
+                let time = Tensor::new(t as f32, &Device::Cpu)?;
+                tokens.push(noise::noised(clean, &noise, &time)?);
+                targets.push(noise::velocity(clean, &noise)?);
+                cleans.push(clean.clone());
+                noised.window.push(place as u32);
+                noised.times.push(t);
+                // The first copy follows the sample's own draw, the others draw anew.
+                noised.sound.push(if copy == 0 {
+                    sample.conditions.audio
+                } else {
+                    draw(Purpose::Conditions).chance(recipe.conditions.audio)
+                });
+            }
+        }
+        noised.tokens = Tensor::cat(&tokens, 0)?;
+        let times: Vec<f32> = noised.times.iter().map(|t| *t as f32).collect();
+        let count = times.len();
+        Ok((
+            noised,
+            Tensor::cat(&targets, 0)?,
+            Tensor::cat(&cleans, 0)?,
+            Tensor::from_vec(times, (count, 1, 1), &Device::Cpu)?,
+        ))
+    }
+
+    /// Losses of samples with one set of conditions.
+    fn group(
+        &self,
+        network: &Network,
+        samples: &[&Sample],
+        round: &Round,
+    ) -> Result<(Losses, usize)> {
+        let objective = &self.recipe.objective;
+        let Some(first) = samples.first() else {
+            return Err(TrainError::Data("a round without samples".to_owned()));
+        };
+        let conditions = first.conditions;
+        let windows: Vec<Window> = samples.iter().map(|s| s.window.clone()).collect();
+        let heard = windows
+            .iter()
+            .map(|window| network.hear(window))
+            .collect::<Result<Vec<_>>>()?;
+        let clean = windows
+            .iter()
+            .map(|window| network.clean(window, conditions))
+            .collect::<Result<Vec<_>>>()?;
+        let (noised, target, clean, times) = self.noise(&clean, samples, round)?;
+        let velocity = network.velocities(&windows, &heard, conditions, &noised)?;
+        let elements = velocity.elem_count();
+
+        let flow = self.flow(network, &velocity, &target, conditions, round)?;
+        let plain = loss::squared_error(&velocity.detach(), &target)?;
+        let mut losses = Losses::new((&flow * objective.flow)?);
+        losses.note("flow", &plain.mean_all()?)?;
+        if let Some(readout) = &self.readout {
+            let most = objective.single_step_most;
+            let estimate = loss::single_step(&clean, &target, &velocity, &times, most)?;
+            self.read(network, readout, &estimate, &windows, conditions, &noised, &mut losses)?;
+        }
+        if objective.identity > 0.0 && conditions.identity {
+            let most = objective.single_step_most;
+            let estimate = loss::single_step(&clean, &target, &velocity, &times, most)?;
+            let identity = likeness(&estimate, &windows, &noised)?;
+            losses.note("identity", &identity)?;
+            losses.total = (losses.total + (identity * objective.identity)?)?;
+        }
+        if objective.head > 0.0
+            && let Some(head) = head_loss(&heard, &windows)?
+        {
+            losses.note("head", &head)?;
+            losses.total = (losses.total + (head * objective.head)?)?;
+        }
+        Ok((losses, elements))
+    }
+
+    /// The flow loss as the recipe weighs it.
+    fn flow(
+        &self,
+        network: &Network,
+        velocity: &Tensor,
+        target: &Tensor,
+        conditions: Conditions,
+        round: &Round,
+    ) -> Result<Tensor> {
+        let objective = &self.recipe.objective;
+        let maps = |cells: &[u32]| -> Result<Tensor> {
+            let (own, _) = network.noised_cells(conditions);
+            let share = |cell: &u32| if cells.contains(cell) { 1.0_f32 } else { 0.0 };
+            let one: Vec<f32> = own.iter().map(share).collect();
+            let latents = velocity.dim(1)? / own.len().max(1);
+            let all = one.repeat(latents);
+            let count = all.len();
+            Ok(Tensor::from_vec(all, (1, count), &Device::Cpu)?)
+        };
+        let mut gate = Draw::new(self.recipe.seed, Purpose::Loss, round.step, round.first);
+        if objective.lips_only > 0.0 && gate.chance(objective.lips_only) {
+            let lips = maps(&network.cells.lips())?;
+            return loss::weighted_mean(&loss::squared_error(velocity, target)?, Some(&lips));
+        }
+        match objective.face {
+            Some(weights) => loss::face_weighted_flow(
+                velocity,
+                target,
+                &maps(&network.cells.inside)?,
+                &maps(&network.cells.lips())?,
+                weights,
+            ),
+            None => loss::contrastive_flow(velocity, target, objective.contrastive, None),
+        }
+    }
+
+    /// What the mouth reader says of the one-step estimate.
+    #[expect(clippy::too_many_arguments, reason = "a loss sees the whole round")]
+    fn read(
+        &self,
+        network: &Network,
+        readout: &Readout,
+        estimate: &Tensor,
+        windows: &[Window],
+        conditions: Conditions,
+        noised: &Noised,
+        losses: &mut Losses,
+    ) -> Result<()> {
+        let objective = &self.recipe.objective;
+        let (copies, tokens, channels) = estimate.dims3()?;
+        let (own, from) = network.noised_cells(conditions);
+        let latents = tokens / own.len().max(1);
+        let mut mouths = estimate.reshape((copies, latents, own.len(), channels))?;
+        if !conditions.video {
+            let inside = Tensor::new(network.cells.inside.as_slice(), &Device::Cpu)?;
+            mouths = mouths.index_select(&inside, 2)?;
+        }
+        let width = network.cells.inside.len() * channels;
+        let readings = readout.read(&mouths.reshape((copies, latents, width))?)?;
+        let (mut targets, mut keep) = (Vec::new(), Vec::new());
+        for (window, sound) in noised.window.iter().zip(&noised.sound) {
+            let window = windows
+                .get(*window as usize)
+                .ok_or_else(|| TrainError::Data("a copy without a window".to_owned()))?;
+            let known = window.readings.as_ref().ok_or_else(|| {
+                TrainError::Data("the mouth reader needs clips with landmarks".to_owned())
+            })?;
+            targets.push(readout.normalise(&known.narrow(0, from, latents)?)?);
+            // The clip's first latent has one frame only, so its readings are not known.
+            keep.extend((from..from + latents).map(|n| {
+                let known = window.first + n > 0;
+                if known && *sound { 1.0_f32 } else { 0.0 }
+            }));
+        }
+        let targets = Tensor::stack(&targets, 0)?;
+        let keep = Tensor::from_vec(keep, (copies, latents), &Device::Cpu)?;
+        let hears: Vec<f32> = noised.sound.iter().map(|s| f32::from(u8::from(*s))).collect();
+        let hears = Tensor::new(hears, &Device::Cpu)?;
+        if objective.readout > 0.0 {
+            let error = readout.error(&readings, &targets, &keep)?;
+            losses.note("readout", &error)?;
+            losses.total = (&losses.total + (error * objective.readout)?)?;
+        }
+        if objective.follow > 0.0 && latents > 2 {
+            let follow = readout.correlation_loss(&readings, &targets, 1, &hears)?;
+            losses.note("follow", &follow)?;
+            losses.total = (&losses.total + (follow * objective.follow)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// `1 - cos` between the mean estimated mouth of a copy and the mean of its references, in latent space: identity
+/// without another network.
+fn likeness(estimate: &Tensor, windows: &[Window], noised: &Noised) -> Result<Tensor> {
+    let mut wanted = Vec::new();
+    for window in &noised.window {
+        let references = windows
+            .get(*window as usize)
+            .map(|w| &w.references)
+            .ok_or_else(|| TrainError::Data("a copy without a window".to_owned()))?;
+        let (frames, cells, channels) = references.dims3()?;
+        wanted.push(references.reshape((frames * cells, channels))?.mean(0)?);
+    }
+    loss::cosine_loss(&estimate.mean(1)?, &Tensor::stack(&wanted, 0)?, None)
+}
+
+/// `1 - correlation` of the encoder's own readings with the mouth's opening, over the windows.
+fn head_loss(heard: &[Heard], windows: &[Window]) -> Result<Option<Tensor>> {
+    let mut sum: Option<Tensor> = None;
+    for (heard, window) in heard.iter().zip(windows) {
+        let (Some(mouth), Some(openings)) = (&heard.mouth, &window.openings) else {
+            continue;
+        };
+        let wanted = Tensor::new(openings.as_slice(), &Device::Cpu)?.unsqueeze(0)?;
+        let read = mouth.narrow(1, 0, 1)?.contiguous()?.reshape((1, openings.len()))?;
+        let part = loss::correlation_loss(&read, &wanted, None)?;
+        sum = Some(match sum {
+            Some(sum) => (sum + part)?,
+            None => part,
+        });
+    }
+    Ok(match sum {
+        Some(sum) => Some((sum / windows.len() as f64)?),
+        None => None,
+    })
+}
+
+impl Stage for EditYourselfStage {
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn losses(&mut self, round: &Round) -> Result<Losses> {
+        let network = self.network()?;
+        let samples = self.samples(&network, round)?;
+        // Samples with the same conditions (but for sound) go through the network together.
+        let mut groups: BTreeMap<(bool, bool, bool), Vec<&Sample>> = BTreeMap::new();
+        for sample in &samples {
+            let c = sample.conditions;
+            let key = (c.video, c.first_frame, c.identity);
+            groups.entry(key).or_default().push(sample);
+        }
+        let mut parts = Vec::new();
+        for group in groups.values() {
+            parts.push(self.group(&network, group, round)?);
+        }
+        let all: usize = parts.iter().map(|(_, elements)| elements).sum();
+        let mut total: Option<Tensor> = None;
+        let mut numbers: BTreeMap<String, f64> = BTreeMap::new();
+        for (losses, elements) in parts {
+            let share = elements as f64 / all.max(1) as f64;
+            let part = (losses.total * share)?;
+            total = Some(match total {
+                Some(total) => (total + part)?,
+                None => part,
+            });
+            for (name, value) in losses.parts {
+                *numbers.entry(name).or_default() += share * value;
+            }
+        }
+        let total = total.ok_or_else(|| TrainError::Data("a round without samples".to_owned()))?;
+        Ok(Losses {
+            total,
+            parts: numbers,
+        })
+    }
+
+    fn moves(&self, name: &str, done: f64) -> bool {
+        done >= self.recipe.objective.hold_sound || !name.starts_with("audio_encoder.")
+    }
+
+    fn validate(&mut self, average: &BTreeMap<String, Tensor>, step: u64) -> Result<Validation> {
+        self.validation(average, step)
+    }
+}
