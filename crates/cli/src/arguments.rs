@@ -3,6 +3,7 @@
 mod common;
 mod data;
 mod editing;
+mod eval;
 mod inspect;
 mod words;
 
@@ -11,6 +12,7 @@ pub(crate) use data::{DataArguments, DataCommand, SynthArguments};
 pub(crate) use editing::{
     ChangeArguments, DubArguments, EditArguments, PlanArguments, PlanFormat, SyncArguments,
 };
+pub(crate) use eval::{EvalArguments, LpipsName};
 pub(crate) use inspect::{
     BenchArguments, DtypeName, ForwardArguments, ModelsArguments, ModelsCommand,
 };
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Data(DataArguments),
     /// Run one network on saved tensors
     Forward(ForwardArguments),
+    /// Measure a made clip against its reference, or many by a suite
+    Eval(EvalArguments),
     /// Measure the speed figures that the README quotes
     Bench(BenchArguments),
     /// Say what this machine can run, and what is missing

@@ -6,6 +6,7 @@ pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod dub;
 pub(crate) mod edit;
+pub(crate) mod eval;
 pub(crate) mod forward;
 pub(crate) mod models;
 pub(crate) mod plan;

@@ -39,6 +39,15 @@ impl Failure {
         }
     }
 
+    /// Stopped by the user (exit code 130).
+    pub(crate) fn stopped(message: impl Into<String>) -> Self {
+        Self {
+            class: FailureClass::Cancelled,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
     /// Our own fault (exit code 1).
     pub(crate) fn fault(message: impl Into<String>) -> Self {
         Self {

@@ -71,6 +71,9 @@ fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
         Command::Align(arguments) => commands::align::run(&arguments, terminal),
         Command::Models(arguments) => commands::models::run(&arguments, terminal),
         Command::Data(arguments) => commands::data::run(arguments, terminal),
+        Command::Eval(arguments) => {
+            commands::eval::run(&arguments, settings.report.as_deref(), terminal)
+        }
         Command::Bench(arguments) => commands::bench::run(&arguments, &settings, terminal),
         Command::Doctor => {
             commands::doctor::run(terminal);

@@ -146,3 +146,63 @@ impl Observer for Progress {
         self.terminal.stop.load(Ordering::Relaxed)
     }
 }
+
+/// The progress of measuring, in the same lines.
+pub(crate) struct EvalProgress {
+    terminal: Terminal,
+    bar: Option<ProgressBar>,
+    stage: &'static str,
+    started: Instant,
+}
+
+impl EvalProgress {
+    pub(crate) fn new(terminal: &Terminal) -> Self {
+        Self {
+            terminal: terminal.clone(),
+            bar: None,
+            stage: "",
+            started: Instant::now(),
+        }
+    }
+}
+
+impl measure::Watch for EvalProgress {
+    fn begin(&mut self, stage: &'static str, total: u64) {
+        self.stage = stage;
+        self.started = Instant::now();
+        if self.terminal.json {
+            event(&serde_json::json!({"event": "begin", "stage": stage, "total": total}));
+        } else if !self.terminal.quiet && std::io::stderr().is_terminal() {
+            let bar = ProgressBar::new(total);
+            if let Ok(style) =
+                ProgressStyle::with_template("{msg:9} {wide_bar} {pos}/{len} {eta:>5} left")
+            {
+                bar.set_style(style);
+            }
+            bar.set_message(stage);
+            self.bar = Some(bar);
+        }
+    }
+
+    fn advance(&mut self, done: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(done);
+        }
+    }
+
+    fn end(&mut self) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        if self.terminal.json {
+            event(&serde_json::json!({"event": "end", "stage": self.stage, "seconds": seconds}));
+        } else {
+            self.terminal.note(&format!("{:9} {seconds:.1} s", self.stage));
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.terminal.stop.load(Ordering::Relaxed)
+    }
+}

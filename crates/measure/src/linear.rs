@@ -1,0 +1,309 @@
+//! The little linear algebra that Fréchet distances need: a pivoted Cholesky factor and the eigenvalues of a
+//! symmetric matrix. Matrices are square, row by row, in double precision.
+
+use rayon::prelude::*;
+
+/// A factor `L` (`n` rows, `rank` columns) of a positive semi-definite matrix: `A = L Lᵀ` up to rounding. Columns
+/// whose remaining diagonal is below rounding are left out, so that a matrix of low rank has a thin factor.
+pub(crate) struct Factor {
+    pub(crate) rank: usize,
+    /// Row by row, `n * rank`.
+    pub(crate) values: Vec<f64>,
+}
+
+/// Cholesky with diagonal pivoting (Higham, "Analysis of the Cholesky decomposition of a semi-definite matrix").
+pub(crate) fn factor(a: &[f64], n: usize) -> Factor {
+    let mut left: Vec<f64> = (0..n).map(|i| at(a, n, i, i)).collect();
+    let largest = left.iter().copied().fold(0.0, f64::max);
+    let least = largest * n as f64 * f64::EPSILON;
+    // Columns as rows, so that every update walks along memory.
+    let mut columns: Vec<Vec<f64>> = Vec::new();
+    for _ in 0..n {
+        let Some((pivot, &rest)) = left
+            .iter()
+            .enumerate()
+            .max_by(|(i, a), (j, b)| a.total_cmp(b).then(j.cmp(i)))
+        else {
+            break;
+        };
+        if rest <= least || rest <= 0.0 {
+            break;
+        }
+        let root = rest.sqrt();
+        let mut column: Vec<f64> = a
+            .get(pivot * n..(pivot + 1) * n)
+            .unwrap_or_default()
+            .to_vec();
+        for earlier in &columns {
+            let scale = earlier.get(pivot).copied().unwrap_or(0.0);
+            for (value, other) in column.iter_mut().zip(earlier) {
+                *value -= scale * other;
+            }
+        }
+        for (index, (value, rest)) in column.iter_mut().zip(&mut left).enumerate() {
+            // Finished pivots have an exact zero here.
+            *value = if *rest == f64::NEG_INFINITY {
+                0.0
+            } else {
+                *value / root
+            };
+            if index == pivot {
+                *value = root;
+                *rest = f64::NEG_INFINITY;
+            } else if rest.is_finite() {
+                *rest -= *value * *value;
+            }
+        }
+        columns.push(column);
+    }
+    let rank = columns.len();
+    let values = (0..n)
+        .flat_map(|row| {
+            columns
+                .iter()
+                .map(move |column| column.get(row).copied().unwrap_or(0.0))
+        })
+        .collect();
+    Factor { rank, values }
+}
+
+/// Eigenvalues of a symmetric matrix, ascending: Householder's tridiagonal form, then QL steps with implicit shifts
+/// (Golub and Van Loan, 8.3). `None` where the steps do not converge, which takes entries that are not finite.
+pub(crate) fn eigenvalues(mut a: Vec<f64>, n: usize) -> Option<Vec<f64>> {
+    if a.len() != n * n || a.iter().any(|value| !value.is_finite()) {
+        return None;
+    }
+    let (mut diagonal, mut beside) = tridiagonal(&mut a, n);
+    implicit_ql(&mut diagonal, &mut beside)?;
+    diagonal.sort_by(f64::total_cmp);
+    Some(diagonal)
+}
+
+fn at(a: &[f64], n: usize, row: usize, column: usize) -> f64 {
+    a.get(row * n + column).copied().unwrap_or(0.0)
+}
+
+/// Several running sums, so that the processor need not wait for each addition; always in the same order.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (heads, tail) = a.as_chunks::<8>();
+    let (others, rest) = b.as_chunks::<8>();
+    for (x, y) in heads.iter().zip(others) {
+        for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
+            *sum += x * y;
+        }
+    }
+    let end: f64 = tail.iter().zip(rest).map(|(x, y)| x * y).sum();
+    sums.iter().sum::<f64>() + end
+}
+
+/// Reduces to a diagonal and the entries beside it (`n - 1` of them) by reflections from the last row up.
+fn tridiagonal(a: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut diagonal = vec![0.0; n];
+    let mut beside = vec![0.0; n.saturating_sub(1)];
+    for last in (1..n).rev() {
+        // The reflection makes row `last` zero left of its neighbour.
+        let mut u: Vec<f64> = a
+            .get(last * n..last * n + last)
+            .unwrap_or_default()
+            .to_vec();
+        let scale = u.iter().map(|value| value.abs()).fold(0.0, f64::max);
+        let entry = u.last().copied().unwrap_or(0.0);
+        if let Some(place) = diagonal.get_mut(last) {
+            *place = at(a, n, last, last);
+        }
+        let norm = if scale > 0.0 {
+            scale
+                * u.iter()
+                    .map(|value| (value / scale).powi(2))
+                    .sum::<f64>()
+                    .sqrt()
+        } else {
+            0.0
+        };
+        let others = u.iter().take(last - 1).any(|value| *value != 0.0);
+        if norm == 0.0 || !others {
+            if let Some(place) = beside.get_mut(last - 1) {
+                *place = entry;
+            }
+            continue;
+        }
+        let target = if entry > 0.0 { -norm } else { norm };
+        if let Some(place) = beside.get_mut(last - 1) {
+            *place = target;
+        }
+        if let Some(value) = u.last_mut() {
+            *value -= target;
+        }
+        let h = norm * norm - entry * target;
+        let mut p: Vec<f64> = a
+            .par_chunks(n)
+            .take(last)
+            .with_min_len(64)
+            .map(|row| dot(row.get(..last).unwrap_or_default(), &u) / h)
+            .collect();
+        let k = dot(&u, &p) / (2.0 * h);
+        for (p, u) in p.iter_mut().zip(&u) {
+            *p -= k * u;
+        }
+        a.par_chunks_mut(n)
+            .take(last)
+            .with_min_len(64)
+            .zip(u.par_iter().zip(&p))
+            .for_each(|(row, (ui, pi))| {
+                for ((value, u), p) in row.iter_mut().zip(&u).zip(&p) {
+                    *value -= ui * p + pi * u;
+                }
+            });
+    }
+    if let Some(place) = diagonal.first_mut() {
+        *place = at(a, n, 0, 0);
+    }
+    (diagonal, beside)
+}
+
+/// The eigenvalues of a tridiagonal matrix replace its diagonal.
+fn implicit_ql(d: &mut [f64], beside: &mut [f64]) -> Option<()> {
+    const MOST_STEPS: usize = 60;
+    let n = d.len();
+    let mut e = beside.to_vec();
+    e.push(0.0);
+    for start in 0..n {
+        let mut steps = 0;
+        loop {
+            let mut end = start;
+            while end + 1 < n {
+                let size = d.get(end)?.abs() + d.get(end + 1)?.abs();
+                if e.get(end)?.abs() <= f64::EPSILON * size {
+                    break;
+                }
+                end += 1;
+            }
+            if end == start {
+                break;
+            }
+            steps += 1;
+            if steps > MOST_STEPS {
+                return None;
+            }
+            let (here, next, off) = (*d.get(start)?, *d.get(start + 1)?, *e.get(start)?);
+            let mut g = (next - here) / (2.0 * off);
+            let r = g.hypot(1.0);
+            g = *d.get(end)? - here + off / (g + r.copysign(g));
+            let (mut s, mut c, mut p) = (1.0, 1.0, 0.0);
+            let mut split = false;
+            for i in (start..end).rev() {
+                let (f, b) = (s * *e.get(i)?, c * *e.get(i)?);
+                let r = f.hypot(g);
+                *e.get_mut(i + 1)? = r;
+                if r == 0.0 {
+                    *d.get_mut(i + 1)? -= p;
+                    *e.get_mut(end)? = 0.0;
+                    split = true;
+                    break;
+                }
+                s = f / r;
+                c = g / r;
+                g = *d.get(i + 1)? - p;
+                let r = (*d.get(i)? - g) * s + 2.0 * c * b;
+                p = s * r;
+                *d.get_mut(i + 1)? = g + p;
+                g = c * r - b;
+            }
+            if !split {
+                *d.get_mut(start)? -= p;
+                *e.get_mut(start)? = g;
+                *e.get_mut(end)? = 0.0;
+            }
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{eigenvalues, factor};
+
+    fn random(count: usize, seed: u64) -> Vec<f64> {
+        let mut state = seed;
+        (0..count)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+            })
+            .collect()
+    }
+
+    /// `X Xᵀ` of `n * rank` random numbers.
+    fn gram(n: usize, rank: usize) -> Vec<f64> {
+        let x = random(n * rank, 7);
+        let mut a = vec![0.0; n * n];
+        for i in 0..n {
+            for j in 0..n {
+                a[i * n + j] = (0..rank).map(|k| x[i * rank + k] * x[j * rank + k]).sum();
+            }
+        }
+        a
+    }
+
+    #[test]
+    fn the_factor_has_the_rank_and_multiplies_back() {
+        for (n, rank) in [(1, 1), (12, 12), (20, 5), (9, 1)] {
+            let a = gram(n, rank);
+            let found = factor(&a, n);
+            assert_eq!(found.rank, rank);
+            for i in 0..n {
+                for j in 0..n {
+                    let product: f64 = (0..rank)
+                        .map(|k| found.values[i * rank + k] * found.values[j * rank + k])
+                        .sum();
+                    assert!((product - a[i * n + j]).abs() < 1e-12, "{i} {j}");
+                }
+            }
+        }
+        assert_eq!(factor(&[0.0; 9], 3).rank, 0);
+    }
+
+    #[test]
+    fn eigenvalues_keep_the_powers_traces() {
+        for n in [1, 2, 3, 17, 60] {
+            let a = gram(n, n);
+            let values = eigenvalues(a.clone(), n).unwrap();
+            let trace: f64 = (0..n).map(|i| a[i * n + i]).sum();
+            let square: f64 = a.iter().map(|v| v * v).sum();
+            let cube: f64 = (0..n)
+                .flat_map(|i| (0..n).map(move |j| (i, j)))
+                .map(|(i, j)| {
+                    a[i * n + j] * (0..n).map(|k| a[j * n + k] * a[k * n + i]).sum::<f64>()
+                })
+                .sum();
+            let power = |p: i32| values.iter().map(|v| v.powi(p)).sum::<f64>();
+            assert!((power(1) - trace).abs() < 1e-11 * trace, "{n}");
+            assert!((power(2) - square).abs() < 1e-11 * square, "{n}");
+            assert!((power(3) - cube).abs() < 1e-11 * cube, "{n}");
+        }
+    }
+
+    #[test]
+    fn known_eigenvalues_come_back_and_broken_matrices_do_not() {
+        // The second difference: 2 - 2 cos(k pi / (n + 1)).
+        let n = 30;
+        let mut a = vec![0.0; n * n];
+        for i in 0..n {
+            a[i * n + i] = 2.0;
+            if i + 1 < n {
+                a[i * n + i + 1] = -1.0;
+                a[(i + 1) * n + i] = -1.0;
+            }
+        }
+        for (k, value) in eigenvalues(a.clone(), n).unwrap().into_iter().enumerate() {
+            let wanted = 2.0 - 2.0 * (std::f64::consts::PI * (k + 1) as f64 / (n + 1) as f64).cos();
+            assert!((value - wanted).abs() < 1e-13, "{k}: {value} {wanted}");
+        }
+        a[3] = f64::NAN;
+        assert!(eigenvalues(a, n).is_none());
+        assert_eq!(eigenvalues(vec![0.0; 16], 4).unwrap(), [0.0; 4]);
+    }
+}

@@ -1,0 +1,116 @@
+//! The networks that are at hand, loaded once for many clips.
+
+use crate::metric::{Metric, Needs};
+use crate::weights::Weights;
+use candle_core::Device;
+use models::ModelFile;
+use models::face_id::FaceId;
+use models::i3d::I3d;
+use models::inception::{Inception, InceptionVariant};
+use models::lpips::{Lpips, LpipsNet};
+use models::syncnet::SyncNet;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Loaded networks; where one is missing, why.
+#[derive(Debug, Default)]
+pub struct Networks {
+    pub(crate) lpips: Option<Lpips>,
+    pub(crate) inception: Option<Inception>,
+    pub(crate) i3d: Option<I3d>,
+    pub(crate) face_id: Option<FaceId>,
+    pub(crate) syncnet: Option<SyncNet>,
+    missing: BTreeMap<&'static str, String>,
+    used: BTreeMap<&'static str, String>,
+}
+
+impl Networks {
+    /// Loads what the metrics need, as far as it is there. A file that is there and broken counts as missing; the
+    /// reason says so.
+    pub fn load(weights: &Weights, metrics: &[&'static Metric], lpips: LpipsNet) -> Self {
+        let mut loaded = Self::default();
+        for metric in metrics {
+            let Needs::Network(network) = metric.needs else {
+                continue;
+            };
+            if loaded.used.contains_key(network) || loaded.missing.contains_key(network) {
+                continue;
+            }
+            match loaded.load_one(network, weights, lpips) {
+                Ok(name) => {
+                    loaded.used.insert(network, name);
+                }
+                Err(reason) => {
+                    loaded.missing.insert(network, reason);
+                }
+            }
+        }
+        loaded
+    }
+
+    fn load_one(
+        &mut self,
+        network: &str,
+        weights: &Weights,
+        lpips: LpipsNet,
+    ) -> Result<String, String> {
+        let device = Device::Cpu;
+        let key = match (network, lpips) {
+            ("lpips", LpipsNet::Vgg) => "lpips-vgg",
+            ("lpips", LpipsNet::Squeeze) => "lpips-squeeze",
+            _ => network,
+        };
+        let files = weights
+            .files(key)?
+            .into_iter()
+            .map(|path| open(&path).map(|file| (path, file)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let broken = |error: models::ModelError| format!("broken weights: {error}");
+        let name = files
+            .iter()
+            .filter_map(|(path, _)| Some(path.file_name()?.to_string_lossy().into_owned()))
+            .collect::<Vec<_>>()
+            .join(" and ");
+        match (network, files.as_slice()) {
+            ("lpips", [(_, backbone), (_, heads)]) => {
+                let net = Lpips::load(lpips, backbone, heads, &device).map_err(broken)?;
+                self.lpips = Some(net);
+                Ok(format!("LPIPS 0.1 {} ({name})", lpips.name()))
+            }
+            ("inception", [(_, file)]) => {
+                let net = Inception::load(file, InceptionVariant::Fid, &device).map_err(broken)?;
+                self.inception = Some(net);
+                Ok(name)
+            }
+            ("i3d", [(_, file)]) => {
+                self.i3d = Some(I3d::load(file, &device).map_err(broken)?);
+                Ok(name)
+            }
+            ("face-id", [(_, file)]) => {
+                let net = FaceId::load(file, &device).map_err(broken)?;
+                let kind = net.name();
+                self.face_id = Some(net);
+                Ok(format!("{kind} ({name})"))
+            }
+            ("syncnet", [(_, file)]) => {
+                self.syncnet = Some(SyncNet::load(file, &device).map_err(broken)?);
+                Ok(name)
+            }
+            _ => Err(format!("there is no network '{network}'")),
+        }
+    }
+
+    /// Why a network is not there; `None` when it is, or was not asked for.
+    pub fn missing(&self, network: &str) -> Option<&str> {
+        self.missing.get(network).map(String::as_str)
+    }
+
+    /// The networks that run and the files that they came from.
+    pub fn used(&self) -> &BTreeMap<&'static str, String> {
+        &self.used
+    }
+}
+
+fn open(path: &PathBuf) -> Result<ModelFile, String> {
+    ModelFile::open(path).map_err(|error| format!("broken weights: {error}"))
+}

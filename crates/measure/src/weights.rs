@@ -1,0 +1,185 @@
+//! Weight files of the networks for measuring: where they are looked for, and what to do when they are missing.
+//!
+//! None of them can be shipped. Each is a safetensors file that `tools/convert/metric_weights.py` makes from the file
+//! that the field uses.
+
+use std::path::{Path, PathBuf};
+
+/// One weight file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightFile {
+    /// The network, as in [`crate::Needs::Network`].
+    pub network: &'static str,
+    /// The converted file's name.
+    pub file: &'static str,
+    /// What to get, and from whom.
+    pub source: &'static str,
+    /// How it is converted: the arguments of `tools/convert/metric_weights.py`.
+    pub convert: &'static str,
+}
+
+/// All weight files.
+pub const WEIGHT_FILES: [WeightFile; 10] = [
+    WeightFile {
+        network: "lpips",
+        file: "alexnet.safetensors",
+        source: "torchvision's alexnet-owt-7be5be79.pth",
+        convert: "alexnet alexnet-owt-7be5be79.pth",
+    },
+    WeightFile {
+        network: "lpips",
+        file: "lpips_v0.1_alex.safetensors",
+        source: "weights/v0.1/alex.pth of richzhang/PerceptualSimilarity",
+        convert: "lpips-alex alex.pth",
+    },
+    WeightFile {
+        network: "lpips-vgg",
+        file: "vgg16.safetensors",
+        source: "torchvision's vgg16-397923af.pth",
+        convert: "vgg16 vgg16-397923af.pth",
+    },
+    WeightFile {
+        network: "lpips-vgg",
+        file: "lpips_v0.1_vgg.safetensors",
+        source: "weights/v0.1/vgg.pth of richzhang/PerceptualSimilarity",
+        convert: "lpips-vgg vgg.pth",
+    },
+    WeightFile {
+        network: "lpips-squeeze",
+        file: "squeezenet1_1.safetensors",
+        source: "torchvision's squeezenet1_1-b8a52dc0.pth",
+        convert: "squeezenet squeezenet1_1-b8a52dc0.pth",
+    },
+    WeightFile {
+        network: "lpips-squeeze",
+        file: "lpips_v0.1_squeeze.safetensors",
+        source: "weights/v0.1/squeeze.pth of richzhang/PerceptualSimilarity",
+        convert: "lpips-squeeze squeeze.pth",
+    },
+    WeightFile {
+        network: "inception",
+        file: "inception_fid.safetensors",
+        source: "pt_inception-2015-12-05-6726825d.pth of mseitzer/pytorch-fid",
+        convert: "inception pt_inception-2015-12-05-6726825d.pth",
+    },
+    WeightFile {
+        network: "i3d",
+        file: "i3d_kinetics400.safetensors",
+        source: "i3d_pretrained_400.pt (I3D, RGB, Kinetics 400), the file that FVD implementations in PyTorch load",
+        convert: "i3d i3d_pretrained_400.pt",
+    },
+    WeightFile {
+        network: "face-id",
+        file: "face_id.safetensors",
+        source: "a face recogniser: 068.ckpt of Xiaoccer/MobileFaceNet_Pytorch, or backbone.pth of insightface's arcface_torch",
+        convert: "face-id 068.ckpt",
+    },
+    WeightFile {
+        network: "syncnet",
+        file: "syncnet_v2.safetensors",
+        source: "syncnet_v2.model of joonson/syncnet_python",
+        convert: "syncnet syncnet_v2.model",
+    },
+];
+
+/// Other names that a file may have, in the order in which they are tried.
+const OTHER_NAMES: [(&str, &str); 2] = [
+    ("face_id.safetensors", "mobilefacenet.safetensors"),
+    ("face_id.safetensors", "arcface.safetensors"),
+];
+
+/// Folders with weight files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Weights {
+    folders: Vec<PathBuf>,
+}
+
+impl Weights {
+    /// Looks in these folders, the first one first.
+    pub fn new(folders: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self {
+            folders: folders.into_iter().collect(),
+        }
+    }
+
+    /// The folders.
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
+    /// A file by its name.
+    pub fn find(&self, file: &str) -> Option<PathBuf> {
+        let others = OTHER_NAMES
+            .iter()
+            .filter(|(name, _)| *name == file)
+            .map(|(_, other)| *other);
+        std::iter::once(file)
+            .chain(others)
+            .flat_map(|name| self.folders.iter().map(move |folder| folder.join(name)))
+            .find(|path| path.is_file())
+    }
+
+    /// The files of a network, in the order of [`WEIGHT_FILES`].
+    ///
+    /// # Errors
+    /// One sentence: which files are missing, where they come from, how they are converted.
+    pub fn files(&self, network: &str) -> Result<Vec<PathBuf>, String> {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for file in WEIGHT_FILES.iter().filter(|file| file.network == network) {
+            match self.find(file.file) {
+                Some(path) => found.push(path),
+                None => missing.push(format!(
+                    "{} (get {}, then tools/convert/metric_weights.py {} {})",
+                    file.file, file.source, file.convert, file.file
+                )),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let folders: Vec<String> = self.folders.iter().map(|f| folder(f)).collect();
+        Err(format!(
+            "no weights: {} is missing in {}",
+            missing.join("; "),
+            if folders.is_empty() {
+                "any folder: none was given".to_owned()
+            } else {
+                folders.join(", ")
+            }
+        ))
+    }
+}
+
+fn folder(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Weights;
+
+    #[test]
+    fn what_is_missing_is_named_with_its_source_and_its_script() {
+        let folder = tempfile::tempdir().unwrap();
+        let weights = Weights::new([folder.path().to_owned()]);
+        let reason = weights.files("lpips").unwrap_err();
+        for part in [
+            "alexnet.safetensors",
+            "torchvision",
+            "metric_weights.py lpips-alex",
+        ] {
+            assert!(reason.contains(part), "{reason}");
+        }
+        std::fs::write(folder.path().join("alexnet.safetensors"), b"x").unwrap();
+        let reason = weights.files("lpips").unwrap_err();
+        assert!(!reason.contains("get torchvision"), "{reason}");
+        std::fs::write(folder.path().join("mobilefacenet.safetensors"), b"x").unwrap();
+        assert_eq!(weights.files("face-id").unwrap().len(), 1);
+        assert!(
+            Weights::default()
+                .files("i3d")
+                .unwrap_err()
+                .contains("none was given")
+        );
+    }
+}
