@@ -17,7 +17,7 @@ mod upsampler;
 pub mod vae;
 
 pub use block::{Perturbation, SkipMode};
-pub use config::{AudioConfig, TransformerConfig};
+pub use config::{AudioConfig, Precision, TransformerConfig};
 pub use inputs::{AudioMemory, AudioQueries, Caption, ContextGroup, ContextMemory, Inputs};
 pub use rope::Rope;
 pub use transformer::Transformer;

@@ -131,9 +131,10 @@ fn verify_transformer_parity() {
 }
 
 fn vae() -> Vae {
-    let compress = |factors| Stage::Compress {
+    let compress = |factors, from, to| Stage::Compress {
         factors,
-        multiplier: 2,
+        from,
+        to,
         residual: true,
     };
     let residual = Stage::Residual { layers: 1 };
@@ -143,22 +144,22 @@ fn vae() -> Vae {
         decoder_base_channels: 8,
         encoder_blocks: vec![
             residual,
-            compress([1, 2, 2]),
+            compress([1, 2, 2], 8, 16),
             residual,
-            compress([2, 1, 1]),
+            compress([2, 1, 1], 16, 32),
             residual,
-            compress([2, 2, 2]),
+            compress([2, 2, 2], 32, 64),
             residual,
-            compress([2, 2, 2]),
+            compress([2, 2, 2], 64, 128),
             residual,
         ],
         decoder_blocks: vec![
             residual,
-            compress([2, 2, 2]),
+            compress([2, 2, 2], 64, 32),
             residual,
-            compress([2, 2, 2]),
+            compress([2, 2, 2], 32, 16),
             residual,
-            compress([2, 2, 2]),
+            compress([2, 2, 2], 16, 8),
             residual,
         ],
         ..VaeConfig::ltx()

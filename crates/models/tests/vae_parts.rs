@@ -10,9 +10,10 @@ use models::ltx::{Vae, VaeConfig};
 
 fn vae() -> Vae {
     let residual = |layers| Stage::Residual { layers };
-    let compress = |factors, multiplier, residual| Stage::Compress {
+    let compress = |factors, from, to, residual| Stage::Compress {
         factors,
-        multiplier,
+        from,
+        to,
         residual,
     };
     let config = VaeConfig {
@@ -21,19 +22,19 @@ fn vae() -> Vae {
         encoder_base_channels: 8,
         decoder_base_channels: 8,
         encoder_blocks: vec![
-            compress([1, 2, 2], 2, true),
+            compress([1, 2, 2], 8, 16, true),
             residual(1),
-            compress([2, 1, 1], 1, true),
+            compress([2, 1, 1], 16, 16, true),
             residual(1),
-            compress([2, 2, 2], 2, true),
+            compress([2, 2, 2], 16, 32, true),
             residual(1),
         ],
         decoder_blocks: vec![
             residual(1),
-            compress([2, 2, 2], 2, true),
+            compress([2, 2, 2], 32, 16, true),
             residual(2),
-            compress([2, 1, 1], 1, false),
-            compress([1, 2, 2], 2, true),
+            compress([2, 1, 1], 16, 16, false),
+            compress([1, 2, 2], 16, 8, true),
             residual(1),
         ],
         ..VaeConfig::ltx()

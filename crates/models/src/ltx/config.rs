@@ -23,6 +23,19 @@ pub struct AudioConfig {
     pub feature_rate: f64,
 }
 
+/// How the angles of the rotary positions are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// Rounded to `f32` after each operation, as LTX-Video and diffusers do and its released
+    /// weights were trained: at the highest frequency, 15,708 radians a unit, this moves an
+    /// angle by about a thousandth.
+    #[serde(rename = "float32")]
+    Float32,
+    /// In `f64` up to the cosine.
+    #[serde(rename = "float64")]
+    Float64,
+}
+
 /// Sizes and constants of the transformer. Names are those of the official header;
 /// diffusers uses the same for what it has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,10 +53,15 @@ pub struct TransformerConfig {
     pub positional_embedding_theta: f64,
     /// Seconds, rows and columns (pixels) that the positions are divided by.
     pub positional_embedding_max_pos: [f64; 3],
+    /// A key of later headers. Configs without it mean `f32`, except our own.
+    pub frequencies_precision: Precision,
     /// What a timestep in 0..1 is multiplied by.
     pub timestep_scale_multiplier: f64,
     /// Whether latent times are those of the causal autoencoder's first frames.
     pub causal_temporal_positioning: bool,
+    /// Whether queries, keys and values have biases, and the projection behind them.
+    pub attention_bias: bool,
+    pub attention_out_bias: bool,
     /// EditYourself's audio cross-attention, where the model has it.
     pub audio: Option<AudioConfig>,
     /// Whether context tokens attend to context only.
@@ -66,8 +84,11 @@ impl Default for TransformerConfig {
             norm_eps: 1e-6,
             positional_embedding_theta: 10_000.0,
             positional_embedding_max_pos: [20.0, 2048.0, 2048.0],
+            frequencies_precision: Precision::Float64,
             timestep_scale_multiplier: 1000.0,
             causal_temporal_positioning: false,
+            attention_bias: true,
+            attention_out_bias: true,
             audio: None,
             one_way_attention: false,
             context_window: 17,
@@ -76,7 +97,7 @@ impl Default for TransformerConfig {
 }
 
 /// Options of the reference implementations of which only one value occurs in LTX-Video.
-const FIXED: [(&str, &[&str]); 11] = [
+const FIXED: [(&str, &[&str]); 9] = [
     (
         "activation_fn",
         &["\"gelu-approximate\"", "\"gelu-approximate\""],
@@ -85,8 +106,6 @@ const FIXED: [(&str, &[&str]); 11] = [
     ("standardization_norm", &["\"rms_norm\""]),
     ("adaptive_norm", &["\"single_scale_shift\""]),
     ("norm_elementwise_affine", &["false"]),
-    ("attention_bias", &["true"]),
-    ("attention_out_bias", &["true"]),
     ("positional_embedding_type", &["\"rope\""]),
     ("double_self_attention", &["false"]),
     ("patch_size", &["1"]),
@@ -98,6 +117,7 @@ impl TransformerConfig {
     pub fn ltx_2b() -> Self {
         Self {
             causal_temporal_positioning: true,
+            frequencies_precision: Precision::Float32,
             ..Self::default()
         }
     }
@@ -109,6 +129,7 @@ impl TransformerConfig {
             attention_head_dim: 128,
             cross_attention_dim: 4096,
             causal_temporal_positioning: true,
+            frequencies_precision: Precision::Float32,
             ..Self::default()
         }
     }
@@ -146,6 +167,12 @@ impl TransformerConfig {
         if let Some(object) = json.as_object_mut() {
             // Both write null for "the default".
             object.retain(|_, value| !value.is_null());
+            let ours = ["audio", "one_way_attention", "context_window"];
+            if !object.contains_key("frequencies_precision")
+                && !ours.iter().any(|key| object.contains_key(*key))
+            {
+                object.insert("frequencies_precision".to_owned(), "float32".into());
+            }
             if !object.contains_key("out_channels")
                 && let Some(channels) = object.get("in_channels").cloned()
             {
@@ -218,18 +245,17 @@ impl TransformerConfig {
                 for norm in ["q_norm", "k_norm"] {
                     shapes.insert(format!("{block}.{name}.{norm}.weight"), vec![width]);
                 }
-                for (linear, inputs) in [
-                    ("to_q", width),
-                    ("to_k", context),
-                    ("to_v", context),
-                    ("to_out.0", width),
+                for (linear, inputs, bias) in [
+                    ("to_q", width, self.attention_bias),
+                    ("to_k", context, self.attention_bias),
+                    ("to_v", context, self.attention_bias),
+                    ("to_out.0", width, self.attention_out_bias),
                 ] {
-                    linear_shapes(
-                        &mut shapes,
-                        &format!("{block}.{name}.{linear}"),
-                        inputs,
-                        width,
-                    );
+                    let linear = format!("{block}.{name}.{linear}");
+                    shapes.insert(format!("{linear}.weight"), vec![width, inputs]);
+                    if bias {
+                        shapes.insert(format!("{linear}.bias"), vec![width]);
+                    }
                 }
             }
             linear_shapes(

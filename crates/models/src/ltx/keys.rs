@@ -26,6 +26,13 @@ const TRANSFORMER_PARTS: [(&str, &str); 4] = [
     ("norm_k", "k_norm"),
 ];
 
+/// Parts of names that diffusers has renamed in the autoencoder, and the official ones.
+const VAE_PARTS: [(&str, &str); 3] = [
+    ("resnets", "res_blocks"),
+    ("conv_shortcut.conv", "conv_shortcut"),
+    ("norm3", "norm3.norm"),
+];
+
 /// Names that diffusers has renamed in the autoencoder outside of its stages.
 const VAE_NAMES: [(&str, &str); 4] = [
     ("decoder.time_embedder.", "decoder.last_time_embedder."),
@@ -63,21 +70,27 @@ pub fn vae_keys(file: &ModelFile, config: &VaeConfig) -> KeyMap {
             .prefix(VAE_PREFIX, "")
             .part("resnets", "res_blocks");
     }
-    let mut keys = KeyMap::new();
-    if shapes.contains_key("decoder.mid_block.resnets.0.conv1.conv.weight") {
-        for (from, to) in vae_stages(config) {
-            keys = keys.prefix(&from, &to);
-        }
-        for (from, to) in VAE_NAMES {
-            keys = keys.prefix(from, to);
-        }
+    let keys = KeyMap::new().keep_others();
+    let diffusers = shapes.keys().any(|name| {
+        name.starts_with("encoder.mid_block.") || name.starts_with("decoder.mid_block.")
+    });
+    if !diffusers {
+        return keys.part("resnets", "res_blocks");
     }
-    keys.keep_others().part("resnets", "res_blocks")
+    let keys = vae_stages(config)
+        .into_iter()
+        .fold(keys, |keys, (from, to)| keys.prefix(&from, &to));
+    let keys = VAE_NAMES
+        .into_iter()
+        .fold(keys, |keys, (from, to)| keys.prefix(from, to));
+    VAE_PARTS
+        .into_iter()
+        .fold(keys, |keys, (from, to)| keys.part(from, to))
 }
 
 /// Stage by stage: diffusers pairs every run of residual blocks with the change of
-/// resolution behind it (encoder) or before it (decoder), and calls the one that is
-/// left over the middle.
+/// resolution and width behind it (encoder) or before it (decoder), and calls the one that
+/// is left over the middle.
 fn vae_stages(config: &VaeConfig) -> Vec<(String, String)> {
     let mut names = Vec::new();
     let mut block = 0_usize;
@@ -95,12 +108,16 @@ fn vae_stages(config: &VaeConfig) -> Vec<(String, String)> {
                 ));
                 block += 1;
             }
-            Stage::Compress { .. } => {
+            Stage::Compress { .. } | Stage::Strided { .. } => {
                 let behind = block.saturating_sub(1);
                 names.push((
                     format!("encoder.down_blocks.{behind}.downsamplers.0."),
                     official,
                 ));
+            }
+            Stage::Channels { .. } => {
+                let behind = block.saturating_sub(1);
+                names.push((format!("encoder.down_blocks.{behind}.conv_out."), official));
             }
         }
     }
@@ -125,8 +142,11 @@ fn vae_stages(config: &VaeConfig) -> Vec<(String, String)> {
                 }
                 block += 1;
             }
-            Stage::Compress { .. } => {
+            Stage::Compress { .. } | Stage::Strided { .. } => {
                 names.push((format!("decoder.up_blocks.{block}.upsamplers.0."), official));
+            }
+            Stage::Channels { .. } => {
+                names.push((format!("decoder.up_blocks.{block}.conv_in."), official));
             }
         }
     }

@@ -1,11 +1,12 @@
 //! Rotary positions of tokens in seconds and pixels.
 //!
 //! Fact sheet 1.6; LTX-Video `transformer3d.py` `precompute_freqs_cis`,
-//! `symmetric_patchifier.py` `get_latent_coords`. Frequencies and angles are `f64`.
+//! `symmetric_patchifier.py` `get_latent_coords`. Angles are `f64`, or `f32` where the released
+//! weights were trained so ([`Precision`]).
 
 use candle_core::{Device, Tensor};
 
-use super::TransformerConfig;
+use super::{Precision, TransformerConfig};
 use crate::error::{ModelError, Result};
 
 /// Where a token lies: seconds, rows and columns in pixels.
@@ -74,18 +75,9 @@ impl Rope {
 /// `u = 2 * position / maximum - 1`.
 fn angles(config: &TransformerConfig, positions: &[Position]) -> (Vec<f32>, Vec<f32>) {
     let width = config.width();
-    let count = width / 6;
     let still = (width % 6) / 2;
-    let frequencies: Vec<f64> = (0..count)
-        .map(|k| {
-            let exponent = if count > 1 {
-                k as f64 / (count - 1) as f64
-            } else {
-                0.0
-            };
-            std::f64::consts::FRAC_PI_2 * config.positional_embedding_theta.powf(exponent)
-        })
-        .collect();
+    let precision = config.frequencies_precision;
+    let frequencies = frequencies(width / 6, config.positional_embedding_theta, precision);
     let mut cos = Vec::with_capacity(positions.len() * width / 2);
     let mut sin = Vec::with_capacity(positions.len() * width / 2);
     for position in positions {
@@ -97,17 +89,57 @@ fn angles(config: &TransformerConfig, positions: &[Position]) -> (Vec<f32>, Vec<
             .zip(position)
             .zip(config.positional_embedding_max_pos)
         {
-            *u = 2.0 * p / max - 1.0;
+            *u = match precision {
+                Precision::Float64 => 2.0 * p / max - 1.0,
+                Precision::Float32 => f64::from(*p as f32 / max as f32 * 2.0 - 1.0),
+            };
         }
         for frequency in &frequencies {
             for u in u {
-                let (s, c) = (frequency * u).sin_cos();
+                let angle = match precision {
+                    Precision::Float64 => frequency * u,
+                    Precision::Float32 => f64::from(*frequency as f32 * u as f32),
+                };
+                let (s, c) = angle.sin_cos();
                 cos.push(c as f32);
                 sin.push(s as f32);
             }
         }
     }
     (cos, sin)
+}
+
+/// The `count` values of `w_k`. In `f32` every operation rounds in the order of diffusers'
+/// `LTXVideoRotaryPosEmbed`.
+fn frequencies(count: usize, theta: f64, precision: Precision) -> Vec<f64> {
+    let last = count.saturating_sub(1);
+    match precision {
+        Precision::Float64 => (0..count)
+            .map(|k| {
+                let exponent = if last > 0 {
+                    k as f64 / last as f64
+                } else {
+                    0.0
+                };
+                std::f64::consts::FRAC_PI_2 * theta.powf(exponent)
+            })
+            .collect(),
+        Precision::Float32 => {
+            let step = 1.0 / last.max(1) as f32;
+            (0..count)
+                .map(|k| {
+                    // PyTorch's linspace counts from the nearer end.
+                    let exponent = if k < count / 2 || last == 0 {
+                        step * k as f32
+                    } else {
+                        1.0 - step * (last - k) as f32
+                    };
+                    let power = theta.powf(f64::from(exponent)) as f32;
+                    f64::from(power * std::f32::consts::PI / 2.0)
+                })
+                .collect()
+        }
+    }
 }
 
 /// Seconds of latent `n` at `rate` frames a second, with `stride` frames a latent.

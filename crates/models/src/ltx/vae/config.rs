@@ -15,13 +15,36 @@ const PART: &str = "ltx vae";
 pub enum Stage {
     /// `res_x`: residual blocks.
     Residual { layers: usize },
+    /// `res_x_y`: one residual block that changes the width (0.9.0 and 0.9.1).
+    Channels { from: usize, to: usize },
+    /// `compress_*` in the encoder: a convolution with strides (0.9.0 and 0.9.1).
+    Strided { factors: [usize; 3] },
     /// `compress_*_res` in the encoder, `compress_*` in the decoder: a change of
-    /// resolution by `factors` (time, height, width) and of width by `multiplier`.
+    /// resolution by `factors` (time, height, width) between cells and channels.
     Compress {
         factors: [usize; 3],
-        multiplier: usize,
+        from: usize,
+        to: usize,
         residual: bool,
     },
+}
+
+impl Stage {
+    /// Width before and after, where the stage names one.
+    const fn widths(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Channels { from, to } | Self::Compress { from, to, .. } => Some((*from, *to)),
+            Self::Residual { .. } | Self::Strided { .. } => None,
+        }
+    }
+
+    /// By how much time, height and width change.
+    const fn factors(&self) -> [usize; 3] {
+        match self {
+            Self::Strided { factors } | Self::Compress { factors, .. } => *factors,
+            Self::Residual { .. } | Self::Channels { .. } => [1; 3],
+        }
+    }
 }
 
 /// Sizes of the autoencoder. Block lists run in the order in which data passes them.
@@ -57,9 +80,10 @@ impl VaeConfig {
     /// The autoencoder of LTX-Video 0.9.5 to 0.9.8.
     pub fn ltx() -> Self {
         let residual = |layers| Stage::Residual { layers };
-        let down = |factors| Stage::Compress {
+        let change = |factors, from, to| Stage::Compress {
             factors,
-            multiplier: 2,
+            from,
+            to,
             residual: true,
         };
         Self {
@@ -71,22 +95,22 @@ impl VaeConfig {
             decoder_base_channels: 128,
             encoder_blocks: vec![
                 residual(4),
-                down([1, 2, 2]),
+                change([1, 2, 2], 128, 256),
                 residual(6),
-                down([2, 1, 1]),
+                change([2, 1, 1], 256, 512),
                 residual(6),
-                down([2, 2, 2]),
+                change([2, 2, 2], 512, 1024),
                 residual(2),
-                down([2, 2, 2]),
+                change([2, 2, 2], 1024, 2048),
                 residual(2),
             ],
             decoder_blocks: vec![
                 residual(5),
-                down([2, 2, 2]),
+                change([2, 2, 2], 1024, 512),
                 residual(5),
-                down([2, 2, 2]),
+                change([2, 2, 2], 512, 256),
                 residual(5),
-                down([2, 2, 2]),
+                change([2, 2, 2], 256, 128),
                 residual(5),
             ],
             causal_decoder: false,
@@ -130,17 +154,29 @@ impl VaeConfig {
             ("encoder", self.encoder_widths()),
             ("decoder", self.decoder_widths()),
         ] {
-            for (stage, from, to) in list {
-                let Stage::Compress { factors, .. } = stage else {
+            for (stage, from, to) in &list {
+                if *from == 0 || *to == 0 || stage.factors().contains(&0) {
+                    return bad(format!("{name}: a stage of {from} to {to} channels"));
+                }
+                if let Some((wanted, _)) = stage.widths()
+                    && wanted != *from
+                {
+                    return bad(format!(
+                        "{name}: a stage of {wanted} channels follows one of {from}"
+                    ));
+                }
+                let Stage::Compress {
+                    factors, residual, ..
+                } = stage
+                else {
                     continue;
                 };
                 let product: usize = factors.iter().product();
                 let fits = if name == "encoder" {
-                    to.is_multiple_of(product) && (from * product).is_multiple_of(to)
+                    to.is_multiple_of(product) && (from * product).is_multiple_of(*to)
                 } else {
-                    from.is_multiple_of(to)
-                        && from.is_multiple_of(product)
-                        && (to * product).is_multiple_of(from)
+                    !residual
+                        || (from.is_multiple_of(product) && (to * product).is_multiple_of(*from))
                 };
                 if !fits {
                     return bad(format!(
@@ -149,50 +185,39 @@ impl VaeConfig {
                 }
             }
         }
-        Ok(())
+        let strided = |stage: &Stage| matches!(stage, Stage::Strided { .. });
+        if self.decoder_blocks.iter().any(strided) {
+            return bad("decoder: a convolution with strides makes nothing larger");
+        }
+        match self.decoder_widths().last() {
+            Some((_, _, last)) if *last != self.decoder_base_channels => bad(format!(
+                "decoder ends with {last} channels, wanted {}",
+                self.decoder_base_channels
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Every encoder stage with its width before and after.
     pub(super) fn encoder_widths(&self) -> Vec<(Stage, usize, usize)> {
-        let mut width = self.encoder_base_channels;
-        let mut list = Vec::new();
-        for stage in &self.encoder_blocks {
-            let from = width;
-            if let Stage::Compress { multiplier, .. } = stage {
-                width *= multiplier;
-            }
-            list.push((*stage, from, width));
-        }
-        list
+        widths(&self.encoder_blocks, self.encoder_base_channels)
     }
 
     /// Every decoder stage with its width before and after.
     pub(super) fn decoder_widths(&self) -> Vec<(Stage, usize, usize)> {
-        let mut width = self.decoder_base_channels;
-        for stage in &self.decoder_blocks {
-            if let Stage::Compress { multiplier, .. } = stage {
-                width *= multiplier;
-            }
-        }
-        let mut list = Vec::new();
-        for stage in &self.decoder_blocks {
-            let from = width;
-            if let Stage::Compress { multiplier, .. } = stage {
-                width /= (*multiplier).max(1);
-            }
-            list.push((*stage, from, width));
-        }
-        list
+        let first = self.decoder_blocks.iter().find_map(Stage::widths);
+        widths(
+            &self.decoder_blocks,
+            first.map_or(self.decoder_base_channels, |(from, _)| from),
+        )
     }
 
     /// Whether the decoder grows by what the encoder shrinks by.
     pub fn strides_agree(&self) -> bool {
         let product = |list: &[Stage]| {
             list.iter().fold([1; 3], |mut sum: [usize; 3], stage| {
-                if let Stage::Compress { factors, .. } = stage {
-                    for (s, f) in sum.iter_mut().zip(factors) {
-                        *s *= f;
-                    }
+                for (s, f) in sum.iter_mut().zip(stage.factors()) {
+                    *s *= f;
                 }
                 sum
             })
@@ -213,10 +238,7 @@ impl VaeConfig {
     fn stride(&self, axis: usize) -> usize {
         self.encoder_blocks
             .iter()
-            .filter_map(|stage| match stage {
-                Stage::Compress { factors, .. } => factors.get(axis).copied(),
-                Stage::Residual { .. } => None,
-            })
+            .filter_map(|stage| stage.factors().get(axis).copied())
             .product()
     }
 
@@ -224,6 +246,22 @@ impl VaeConfig {
     pub fn shapes(&self) -> TensorShapes {
         let mut shapes = TensorShapes::new();
         let patch = self.patch_size * self.patch_size;
+        let encoder = self.encoder_widths();
+        let decoder = self.decoder_widths();
+        for (side, list) in [
+            ("encoder.down_blocks", &encoder),
+            ("decoder.up_blocks", &decoder),
+        ] {
+            for (index, (stage, from, to)) in list.iter().enumerate() {
+                if matches!(stage, Stage::Channels { .. }) {
+                    let block = format!("{side}.{index}");
+                    let shape = [*to, *from, 1, 1, 1];
+                    conv_shapes(&mut shapes, &format!("{block}.conv_shortcut"), &shape);
+                    shapes.insert(format!("{block}.norm3.norm.weight"), vec![*from]);
+                    shapes.insert(format!("{block}.norm3.norm.bias"), vec![*from]);
+                }
+            }
+        }
         let mut conv = |name: String, from: usize, to: usize| {
             conv_shapes(&mut shapes, &format!("{name}.conv"), &[to, from, 3, 3, 3]);
         };
@@ -232,7 +270,6 @@ impl VaeConfig {
             self.in_channels * patch,
             self.encoder_base_channels,
         );
-        let encoder = self.encoder_widths();
         let last = encoder
             .last()
             .map_or(self.encoder_base_channels, |(_, _, to)| *to);
@@ -241,7 +278,6 @@ impl VaeConfig {
             last,
             self.latent_channels + 1,
         );
-        let decoder = self.decoder_widths();
         let first = decoder
             .first()
             .map_or(self.decoder_base_channels, |(_, from, _)| *from);
@@ -264,6 +300,12 @@ impl VaeConfig {
                             conv(format!("{block}.conv2"), *from, *from);
                         }
                     }
+                    Stage::Channels { .. } => {
+                        conv(format!("{side}.{index}.conv1"), *from, *to);
+                        conv(format!("{side}.{index}.conv2"), *to, *to);
+                    }
+                    // The only convolution whose keys lack an extra `.conv`.
+                    Stage::Strided { .. } => conv(format!("{side}.{index}"), *from, *to),
                     Stage::Compress { factors, .. } => {
                         let product: usize = factors.iter().product();
                         let wide = if side.starts_with("encoder") {
@@ -317,6 +359,21 @@ impl VaeConfig {
     }
 }
 
+/// Every stage with its width before and after, from the width before the first.
+fn widths(stages: &[Stage], first: usize) -> Vec<(Stage, usize, usize)> {
+    let mut width = first;
+    stages
+        .iter()
+        .map(|stage| {
+            let from = width;
+            if let Some((_, to)) = stage.widths() {
+                width = to;
+            }
+            (*stage, from, width)
+        })
+        .collect()
+}
+
 fn parse<T: serde::de::DeserializeOwned>(json: &Value) -> Result<T> {
     let mut json = json.clone();
     if let Some(object) = json.as_object_mut() {
@@ -339,14 +396,49 @@ mod tests {
         assert_eq!((config.temporal_stride(), config.spatial_stride()), (8, 32));
     }
 
+    /// The lists of 0.9.0, from its header as diffusers' conversion script implies it.
     #[test]
-    fn older_block_lists_are_refused_by_name() {
+    fn the_first_autoencoder_is_read_in_both_layouts() {
+        let blocks = serde_json::json!([
+            ["res_x", 4],
+            ["compress_all", 1],
+            ["res_x_y", 1],
+            ["res_x", 3],
+            ["compress_all", 1],
+            ["res_x_y", 1],
+            ["res_x", 3],
+            ["compress_all", 1],
+            ["res_x", 3],
+            ["res_x", 4],
+        ]);
+        let official = VaeConfig::from_json(&serde_json::json!({
+            "latent_channels": 128, "patch_size": 4, "blocks": blocks,
+        }))
+        .unwrap();
+        let diffusers = VaeConfig::from_json(&serde_json::json!({
+            "latent_channels": 128, "patch_size": 4,
+            "block_out_channels": [128, 256, 512, 512],
+            "decoder_block_out_channels": [128, 256, 512, 512],
+            "layers_per_block": [4, 3, 3, 3, 4], "decoder_layers_per_block": [4, 3, 3, 3, 4],
+            "spatio_temporal_scaling": [true, true, true, false],
+            "decoder_spatio_temporal_scaling": [true, true, true, false],
+        }))
+        .unwrap();
+        assert_eq!(official, diffusers);
+        assert_eq!(
+            (official.temporal_stride(), official.spatial_stride()),
+            (8, 32)
+        );
+    }
+
+    #[test]
+    fn block_lists_that_cannot_be_built_are_refused_by_name() {
         let json = serde_json::json!({
             "latent_channels": 128,
-            "encoder_blocks": [["res_x_y", 1]],
+            "encoder_blocks": [["attn_res_x", 1]],
             "decoder_blocks": [["res_x", 4]],
         });
         let error = VaeConfig::from_json(&json).unwrap_err().to_string();
-        assert!(error.contains("res_x_y"), "{error}");
+        assert!(error.contains("attn_res_x"), "{error}");
     }
 }

@@ -13,10 +13,14 @@ use crate::error::Result;
 /// Epsilon of the pixel norm, which no config changes.
 pub(super) const PIXEL_EPS: f64 = 1e-8;
 
+/// Epsilon of the layer norm in a shortcut.
+const SHORTCUT_EPS: f64 = 1e-6;
+
 /// A convolution whose keys carry an extra `.conv.`.
 #[derive(Debug, Clone)]
 pub(super) struct CausalConv3d {
     conv: Conv3d,
+    stride: [usize; 3],
     causal: bool,
 }
 
@@ -27,9 +31,34 @@ impl CausalConv3d {
         } else {
             Conv3dOptions::symmetric()
         };
+        Self::with_options(view, inputs, outputs, options, causal)
+    }
+
+    /// A causal one that moves by `stride` (time, height, width) cells.
+    pub(super) fn load_strided(
+        view: &View,
+        inputs: usize,
+        outputs: usize,
+        stride: [usize; 3],
+    ) -> Result<Self> {
+        let options = Conv3dOptions {
+            stride,
+            ..Conv3dOptions::causal()
+        };
+        Self::with_options(view, inputs, outputs, options, true)
+    }
+
+    fn with_options(
+        view: &View,
+        inputs: usize,
+        outputs: usize,
+        options: Conv3dOptions,
+        causal: bool,
+    ) -> Result<Self> {
         let shape = [outputs, inputs, 3, 3, 3];
         Ok(Self {
             conv: Conv3d::load(&view.at("conv"), &shape, options)?,
+            stride: options.stride,
             causal,
         })
     }
@@ -87,8 +116,15 @@ impl CausalConv3d {
         carry.put(joined.narrow(2, frames, 2)?.contiguous()?);
         let options = Conv3dOptions {
             time: TimePadding::Zeros(0, 0),
+            stride: self.stride,
             ..Conv3dOptions::causal()
         };
+        // With a stride of two the next result starts a frame later than the last one ended.
+        let [step, _, _] = self.stride;
+        let skipped = step.saturating_sub(1).min(2);
+        let joined = joined
+            .narrow(2, skipped, frames + 2 - skipped)?
+            .contiguous()?;
         Ok(self.conv.forward_with(&joined, &options)?)
     }
 }
@@ -136,6 +172,41 @@ pub(super) struct ResnetBlock3d {
     conv1: CausalConv3d,
     conv2: CausalConv3d,
     scale_shift_table: Option<Tensor>,
+    shortcut: Option<Shortcut>,
+}
+
+/// What the input passes where a block changes the width: a layer norm over the channels and
+/// a convolution of one cell.
+#[derive(Debug, Clone)]
+struct Shortcut {
+    weight: Tensor,
+    bias: Tensor,
+    conv: Conv3d,
+}
+
+impl Shortcut {
+    fn load(view: &View, from: usize, to: usize) -> Result<Self> {
+        let norm = view.at("norm3.norm");
+        let options = Conv3dOptions::same(TimePadding::Zeros(0, 0), 0);
+        Ok(Self {
+            weight: norm.get(from, "weight")?,
+            bias: norm.get(from, "bias")?,
+            conv: Conv3d::load(&view.at("conv_shortcut"), &[to, from, 1, 1, 1], options)?,
+        })
+    }
+
+    /// `x` `[B, C, T, H, W]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let channels_last = x.permute((0, 2, 3, 4, 1))?.contiguous()?;
+        let normed = ops::layer_norm(
+            &channels_last,
+            Some(&self.weight),
+            Some(&self.bias),
+            SHORTCUT_EPS,
+        )?;
+        let normed = normed.permute((0, 4, 1, 2, 3))?.contiguous()?;
+        Ok(self.conv.forward(&normed)?)
+    }
 }
 
 impl ResnetBlock3d {
@@ -149,7 +220,26 @@ impl ResnetBlock3d {
             conv1: conv("conv1")?,
             conv2: conv("conv2")?,
             scale_shift_table: if timed { Some(table(view)?) } else { None },
+            shortcut: None,
         })
+    }
+
+    /// A block that changes the width (`res_x_y`); it never knows the timestep.
+    pub(super) fn load_between(view: &View, from: usize, to: usize, causal: bool) -> Result<Self> {
+        Ok(Self {
+            conv1: CausalConv3d::load(&view.at("conv1"), from, to, causal)?,
+            conv2: CausalConv3d::load(&view.at("conv2"), to, to, causal)?,
+            scale_shift_table: None,
+            shortcut: Some(Shortcut::load(view, from, to)?),
+        })
+    }
+
+    /// The input as it is added to the result.
+    fn beside(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x),
+            None => Ok(x.clone()),
+        }
     }
 
     /// What this block reads to compute `wanted`.
@@ -192,7 +282,7 @@ impl ResnetBlock3d {
         let inner = self.conv1.on_region(&active(&input, 0)?, middle)?;
         let result = self.conv2.on_region(&active(&inner, 1)?, wanted)?;
         Ok(Part {
-            data: (input.cut(wanted)?.data + result.data)?,
+            data: (self.beside(&input.cut(wanted)?.data)? + result.data)?,
             at: wanted,
         })
     }
@@ -204,7 +294,7 @@ impl ResnetBlock3d {
         let result = self
             .conv2
             .on_stream(&ops::pixel_norm_silu(&inner, PIXEL_EPS)?, carry)?;
-        Ok((x + result)?)
+        Ok((self.beside(x)? + result)?)
     }
 }
 

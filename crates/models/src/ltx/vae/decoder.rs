@@ -166,6 +166,16 @@ impl Decoder {
                         blocks,
                     }
                 }
+                Stage::Channels { .. } => Up::Residual {
+                    time_embedder: None,
+                    blocks: vec![ResnetBlock3d::load_between(&view, from, to, causal)?],
+                },
+                Stage::Strided { .. } => {
+                    return Err(ModelError::config(
+                        "ltx vae",
+                        "a convolution with strides in the decoder",
+                    ));
+                }
                 Stage::Compress {
                     factors, residual, ..
                 } => {

@@ -24,6 +24,7 @@ pub struct Encoder {
 #[derive(Debug, Clone)]
 enum Down {
     Residual(Vec<ResnetBlock3d>),
+    Strided(CausalConv3d),
     Compress(SpaceToDepthDownsample),
 }
 
@@ -68,6 +69,12 @@ impl Encoder {
                         blocks.push(ResnetBlock3d::load(&view, from, true, false)?);
                     }
                     Down::Residual(blocks)
+                }
+                Stage::Channels { .. } => {
+                    Down::Residual(vec![ResnetBlock3d::load_between(&view, from, to, true)?])
+                }
+                Stage::Strided { factors } => {
+                    Down::Strided(CausalConv3d::load_strided(&view, from, to, factors)?)
                 }
                 Stage::Compress { factors, .. } => {
                     let product: usize = factors.iter().product();
@@ -168,6 +175,7 @@ impl EncodeStream<'_> {
                         x = block.on_stream(&x, carry)?;
                     }
                 }
+                Down::Strided(conv) => x = conv.on_stream(&x, carry)?,
                 Down::Compress(downsample) => x = downsample.on_stream(&x, carry)?,
             }
         }

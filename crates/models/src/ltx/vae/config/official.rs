@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Stage, VaeConfig, bad, one, parse, three};
-use crate::error::Result;
+use super::{PART, Stage, VaeConfig, bad, one, parse, three};
+use crate::error::{ModelError, Result};
 
 #[derive(Deserialize)]
 struct Official {
@@ -19,8 +19,13 @@ struct Official {
     encoder_base_channels: usize,
     #[serde(default = "default_width")]
     decoder_base_channels: usize,
-    encoder_blocks: Vec<(String, Value)>,
-    decoder_blocks: Vec<(String, Value)>,
+    /// 0.9.0 has one list for both.
+    #[serde(default)]
+    blocks: Option<Vec<(String, Value)>>,
+    #[serde(default)]
+    encoder_blocks: Option<Vec<(String, Value)>>,
+    #[serde(default)]
+    decoder_blocks: Option<Vec<(String, Value)>>,
     #[serde(default)]
     causal_decoder: bool,
     #[serde(default)]
@@ -68,13 +73,19 @@ impl VaeConfig {
                 ));
             }
         }
-        let stages = |list: &[(String, Value)], suffix: &str| -> Result<Vec<Stage>> {
-            list.iter()
-                .map(|(name, options)| stage(name, options, suffix))
-                .collect()
+        let list = |own: &Option<Vec<(String, Value)>>, name: &str| {
+            own.clone()
+                .or_else(|| official.blocks.clone())
+                .ok_or_else(|| ModelError::config(PART, format!("no {name} and no blocks")))
         };
-        let mut decoder_blocks = stages(&official.decoder_blocks, "")?;
-        decoder_blocks.reverse();
+        let encoder_blocks = encoder(
+            &list(&official.encoder_blocks, "encoder_blocks")?,
+            official.encoder_base_channels,
+        )?;
+        let decoder_blocks = decoder(
+            &list(&official.decoder_blocks, "decoder_blocks")?,
+            official.decoder_base_channels,
+        )?;
         Ok(Self {
             in_channels: official.in_channels,
             out_channels: official.out_channels,
@@ -82,7 +93,7 @@ impl VaeConfig {
             patch_size: official.patch_size,
             encoder_base_channels: official.encoder_base_channels,
             decoder_base_channels: official.decoder_base_channels,
-            encoder_blocks: stages(&official.encoder_blocks, "_res")?,
+            encoder_blocks,
             decoder_blocks,
             causal_decoder: official.causal_decoder,
             timestep_conditioning: official.timestep_conditioning,
@@ -90,42 +101,104 @@ impl VaeConfig {
     }
 }
 
-fn stage(name: &str, options: &Value, suffix: &str) -> Result<Stage> {
-    let number = |key: &str, default: usize| {
-        options
-            .get(key)
-            .and_then(Value::as_u64)
-            .map_or(default, |n| n as usize)
-    };
-    if options.get("inject_noise").and_then(Value::as_bool) == Some(true) {
-        return bad(format!(
-            "{name} with inject_noise (before 0.9.5) can't be built"
-        ));
+/// An entry of a list: its name without what tells the sides apart, and its options.
+struct Entry<'a> {
+    name: &'a str,
+    options: &'a Value,
+}
+
+impl Entry<'_> {
+    fn multiplier(&self, default: usize) -> Result<usize> {
+        let number = self.options.get("multiplier").and_then(Value::as_u64);
+        match number.map_or(default, |n| n as usize) {
+            0 => bad(format!("{}: multiplier is 0", self.name)),
+            n => Ok(n),
+        }
     }
-    if name == "res_x" {
-        // Both forms occur: {"num_layers": 4} and a bare 4.
-        let layers = options
-            .as_u64()
-            .map_or_else(|| number("num_layers", 1), |n| n as usize);
-        return Ok(Stage::Residual { layers });
+
+    /// Both forms occur: `{"num_layers": 4}` and a bare 4.
+    fn layers(&self) -> usize {
+        let number = self.options.as_u64();
+        let number = number.or_else(|| self.options.get("num_layers").and_then(Value::as_u64));
+        number.map_or(1, |n| n as usize)
     }
-    let factors = match name.strip_suffix(suffix) {
-        Some("compress_space") => [1, 2, 2],
-        Some("compress_time") => [2, 1, 1],
-        Some("compress_all") => [2, 2, 2],
-        _ => return bad(format!("block '{name}' can't be built")),
-    };
-    let multiplier = number("multiplier", if suffix.is_empty() { 1 } else { 2 });
-    if multiplier == 0 {
-        return bad(format!("{name}: multiplier is 0"));
+
+    fn factors(&self, suffix: &str) -> Option<[usize; 3]> {
+        match self.name.strip_suffix(suffix)? {
+            "compress_space" => Some([1, 2, 2]),
+            "compress_time" => Some([2, 1, 1]),
+            "compress_all" => Some([2, 2, 2]),
+            _ => None,
+        }
     }
-    Ok(Stage::Compress {
-        factors,
-        multiplier,
-        residual: !suffix.is_empty()
-            || options
-                .get("residual")
-                .and_then(Value::as_bool)
-                .unwrap_or(false),
-    })
+
+    fn unknown<T>(&self) -> Result<T> {
+        bad(format!("block '{}' can't be built", self.name))
+    }
+}
+
+fn entries(list: &[(String, Value)]) -> impl DoubleEndedIterator<Item = Entry<'_>> {
+    list.iter().map(|(name, options)| Entry { name, options })
+}
+
+fn encoder(list: &[(String, Value)], base: usize) -> Result<Vec<Stage>> {
+    let mut width = base;
+    let mut stages = Vec::new();
+    for entry in entries(list) {
+        let from = width;
+        stages.push(if entry.name == "res_x" {
+            Stage::Residual {
+                layers: entry.layers(),
+            }
+        } else if entry.name == "res_x_y" {
+            width *= entry.multiplier(2)?;
+            Stage::Channels { from, to: width }
+        } else if let Some(factors) = entry.factors("_res") {
+            width *= entry.multiplier(2)?;
+            Stage::Compress {
+                factors,
+                from,
+                to: width,
+                residual: true,
+            }
+        } else if let Some(factors) = entry.factors("") {
+            Stage::Strided { factors }
+        } else {
+            return entry.unknown();
+        });
+    }
+    Ok(stages)
+}
+
+/// Listed from pixels to latents, given the other way round.
+fn decoder(list: &[(String, Value)], base: usize) -> Result<Vec<Stage>> {
+    let mut width = base;
+    let mut stages = Vec::new();
+    for entry in entries(list) {
+        let to = width;
+        stages.push(if entry.name == "res_x" {
+            Stage::Residual {
+                layers: entry.layers(),
+            }
+        } else if entry.name == "res_x_y" {
+            width *= entry.multiplier(2)?;
+            Stage::Channels { from: width, to }
+        } else if let Some(factors) = entry.factors("") {
+            width *= entry.multiplier(1)?;
+            Stage::Compress {
+                factors,
+                from: width,
+                to,
+                residual: entry
+                    .options
+                    .get("residual")
+                    .and_then(Value::as_bool)
+                    .unwrap_or(false),
+            }
+        } else {
+            return entry.unknown();
+        });
+    }
+    stages.reverse();
+    Ok(stages)
 }
