@@ -5,6 +5,7 @@ mod data;
 mod editing;
 mod eval;
 mod inspect;
+mod train;
 mod words;
 
 pub(crate) use common::{CommonArguments, DeviceName, RegionName};
@@ -16,6 +17,7 @@ pub(crate) use eval::{EvalArguments, LpipsName};
 pub(crate) use inspect::{
     BenchArguments, DtypeName, ForwardArguments, ModelsArguments, ModelsCommand,
 };
+pub(crate) use train::TrainArguments;
 pub(crate) use words::{AlignArguments, TranscribeArguments};
 
 use clap::{Parser, Subcommand};
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Models(ModelsArguments),
     /// Make training data: synthetic talking heads
     Data(DataArguments),
+    /// Train or fine-tune by a recipe; goes on where it was stopped
+    Train(TrainArguments),
     /// Run one network on saved tensors
     Forward(ForwardArguments),
     /// Measure a made clip against its reference, or many by a suite

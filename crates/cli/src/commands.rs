@@ -12,4 +12,5 @@ pub(crate) mod models;
 pub(crate) mod plan;
 mod shared;
 pub(crate) mod sync;
+pub(crate) mod train;
 pub(crate) mod transcribe;

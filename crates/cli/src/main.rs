@@ -71,6 +71,7 @@ fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
         Command::Align(arguments) => commands::align::run(&arguments, terminal),
         Command::Models(arguments) => commands::models::run(&arguments, terminal),
         Command::Data(arguments) => commands::data::run(arguments, terminal),
+        Command::Train(arguments) => commands::train::run(&arguments, terminal),
         Command::Eval(arguments) => {
             commands::eval::run(&arguments, settings.report.as_deref(), terminal)
         }

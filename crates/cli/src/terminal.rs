@@ -43,6 +43,30 @@ impl Terminal {
         }
     }
 
+    /// Whether Ctrl-C was pressed.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// A line for programs, where output is for them.
+    pub(crate) fn event(&self, value: &serde_json::Value) {
+        if self.json {
+            event(value);
+        }
+    }
+
+    /// A bar of `total` steps in this template, where a person looks on.
+    pub(crate) fn bar(&self, total: u64, template: &str) -> Option<ProgressBar> {
+        if self.json || self.quiet || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        let bar = ProgressBar::new(total);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Some(bar)
+    }
+
     /// Prints a failure.
     pub(crate) fn failure(&self, failure: &Failure) {
         let _ = writeln!(std::io::stderr().lock(), "{}", failure.text(self.json));

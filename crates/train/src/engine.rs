@@ -126,9 +126,20 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// The moving average, for exports.
-    pub fn average(&self) -> &Average {
-        &self.average
+    /// The moving average with what the stage adds to it: what is shipped.
+    ///
+    /// # Errors
+    /// When a sample can't be read or shapes do not fit.
+    pub fn shipped(&mut self) -> Result<BTreeMap<String, candle_core::Tensor>> {
+        let mut values = self.average.tensors(self.stage.parameters())?;
+        let added = self.stage.complete(&values)?;
+        values.extend(added);
+        Ok(values)
+    }
+
+    /// What moves and what stays.
+    pub fn parameters(&self) -> &crate::Parameters {
+        self.stage.parameters()
     }
 
     /// Goes on to the recipe's last step.

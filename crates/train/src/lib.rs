@@ -11,6 +11,7 @@ pub mod conditions;
 pub mod data;
 pub mod engine;
 pub mod error;
+pub mod export;
 pub mod gradients;
 pub mod init;
 pub mod lora;
@@ -24,6 +25,7 @@ pub mod random;
 pub mod ranks;
 pub mod rate;
 pub mod recipe;
+pub mod setup;
 pub mod stage;
 pub mod timesteps;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
+use models::lora::HasLinears as _;
 use models::ltx::Transformer;
 use nn::ops::Lora;
 use serde::{Deserialize, Serialize};
@@ -96,11 +97,12 @@ impl LoraOptions {
             };
             pairs.insert(layer.strip_prefix(TRANSFORMER).unwrap_or(layer).to_owned(), lora);
         }
-        transformer.each_linear(|name, linear| {
+        transformer.each_linear(&mut |name, linear| {
             if let Some(lora) = pairs.remove(name) {
                 linear.push_lora(lora);
             }
-        });
+            Ok(())
+        })?;
         match pairs.keys().next() {
             Some(name) => Err(TrainError::Recipe(format!(
                 "the LoRA of '{name}' belongs to no linear layer of the transformer"

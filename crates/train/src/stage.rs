@@ -2,6 +2,8 @@
 
 mod edit_yourself;
 mod network;
+mod sound;
+mod vae;
 mod window;
 
 use std::collections::BTreeMap;
@@ -12,6 +14,8 @@ use media::image::Rgb8;
 pub use edit_yourself::EditYourselfStage;
 pub(crate) use network::object;
 pub use network::{Heard, Network, Noised};
+pub use sound::{SoundClip, SoundStage};
+pub use vae::{PictureClip, VaeStage};
 pub use window::{Cells, Window};
 
 use crate::error::Result;
@@ -80,6 +84,14 @@ pub trait Stage {
     /// Whether a parameter moves in this step: stages hold some of them at first.
     fn moves(&self, _name: &str, _done: f64) -> bool {
         true
+    }
+
+    /// What else the average needs before it is shipped, such as statistics of its latents: tensors by name.
+    ///
+    /// # Errors
+    /// When a sample can't be read or shapes do not fit.
+    fn complete(&mut self, _average: &BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>> {
+        Ok(BTreeMap::new())
     }
 
     /// Measures held-out samples with `average` in place of the trained parameters.

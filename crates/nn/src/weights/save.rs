@@ -6,12 +6,12 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use candle_core::{DType, Tensor};
-use half::bf16;
+use half::{bf16, f16};
 use serde_json::json;
 
 use super::WeightsError;
 
-/// Writes `tensors` (`f32` or `bf16`, others as `f32`) with texts for the header's `__metadata__`.
+/// Writes `tensors` (`f32`, `bf16` or `f16`, others as `f32`) with texts for the header's `__metadata__`.
 ///
 /// The file appears whole or not at all: it is written beside `path` and renamed.
 /// Equal input gives equal bytes.
@@ -30,10 +30,10 @@ pub fn save(
     }
     let mut offset = 0;
     for (name, tensor) in tensors {
-        let (stored, size) = if tensor.dtype() == DType::BF16 {
-            ("BF16", 2)
-        } else {
-            ("F32", 4)
+        let (stored, size) = match tensor.dtype() {
+            DType::BF16 => ("BF16", 2),
+            DType::F16 => ("F16", 2),
+            _ => ("F32", 4),
         };
         let end = offset + tensor.elem_count() * size;
         header.insert(
@@ -65,16 +65,22 @@ pub fn save(
 
 fn bytes_of(tensor: &Tensor) -> candle_core::Result<Vec<u8>> {
     let flat = tensor.flatten_all()?;
-    Ok(if tensor.dtype() == DType::BF16 {
-        flat.to_vec1::<bf16>()?
+    Ok(match tensor.dtype() {
+        DType::BF16 => flat
+            .to_vec1::<bf16>()?
             .into_iter()
             .flat_map(bf16::to_le_bytes)
-            .collect()
-    } else {
-        flat.to_dtype(DType::F32)?
+            .collect(),
+        DType::F16 => flat
+            .to_vec1::<f16>()?
+            .into_iter()
+            .flat_map(f16::to_le_bytes)
+            .collect(),
+        _ => flat
+            .to_dtype(DType::F32)?
             .to_vec1::<f32>()?
             .into_iter()
             .flat_map(f32::to_le_bytes)
-            .collect()
+            .collect(),
     })
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use models::mel_encoder::{MelEncoder, MelEncoderConfig};
 
 use super::{Losses, Round, Stage, Validation, object};
@@ -94,6 +94,35 @@ impl SoundClip {
     fn len(&self) -> usize {
         self.openings.len()
     }
+
+    /// Correlation of what an encoder reads with the mouth.
+    ///
+    /// # Errors
+    /// When the encoder has no mouth head.
+    pub fn agreement(&self, encoder: &MelEncoder) -> Result<f64> {
+        let shape = (1, self.len() * MELS, BANDS);
+        let mel = Tensor::from_slice(&self.mel, shape, &Device::Cpu)?;
+        let read = readings(encoder, &mel, None)?.narrow(2, 0, 1)?.contiguous()?;
+        Ok(series_correlation(&values(&read)?, &self.openings))
+    }
+}
+
+/// Readings at 25 Hz `[B, T, K]` of mel `[B, 4 T, 80]`; `dropout` multiplies the features.
+fn readings(encoder: &MelEncoder, mel: &Tensor, dropout: Option<&Tensor>) -> Result<Tensor> {
+    let mut features = encoder.forward(mel)?;
+    if let Some(mask) = dropout {
+        features = (features * mask)?;
+    }
+    let readings = encoder
+        .mouth(&features)?
+        .ok_or_else(|| TrainError::Recipe("the sound encoder has no mouth head".to_owned()))?;
+    let (batch, count, width) = readings.dims3()?;
+    // Every second feature: 50 Hz to 25 Hz.
+    Ok(readings
+        .reshape((batch, count / 2, 2, width))?
+        .narrow(2, 0, 1)?
+        .contiguous()?
+        .reshape((batch, count / 2, width))?)
 }
 
 fn centre(values: &mut [f32]) {
@@ -222,24 +251,6 @@ impl SoundStage {
             }
         }
     }
-
-    /// Readings at 25 Hz `[B, T, K]` of mel `[B, 4 T, 80]`.
-    fn read(encoder: &MelEncoder, mel: &Tensor, dropout: Option<&Tensor>) -> Result<Tensor> {
-        let mut features = encoder.forward(mel)?;
-        if let Some(mask) = dropout {
-            features = (features * mask)?;
-        }
-        let readings = encoder
-            .mouth(&features)?
-            .ok_or_else(|| TrainError::Recipe("the sound encoder has no mouth head".to_owned()))?;
-        let (batch, count, width) = readings.dims3()?;
-        // Every second feature: 50 Hz to 25 Hz.
-        Ok(readings
-            .reshape((batch, count / 2, 2, width))?
-            .narrow(2, 0, 1)?
-            .contiguous()?
-            .reshape((batch, count / 2, width))?)
-    }
 }
 
 impl Stage for SoundStage {
@@ -278,7 +289,7 @@ impl Stage for SoundStage {
         } else {
             None
         };
-        let readings = Self::read(&self.encoder, &mel, mask.as_ref())?;
+        let read_all = readings(&self.encoder, &mel, mask.as_ref())?;
         // The ends of a window lack context.
         let margin = options.margin.min((frames - 1) / 2);
         let inner = |x: &Tensor, from: usize, count: usize| -> Result<Tensor> {
@@ -287,12 +298,12 @@ impl Stage for SoundStage {
                 .contiguous()?)
         };
         let opening = |x: &Tensor| -> Result<Tensor> { Ok(inner(x, 0, 1)?.squeeze(2)?) };
-        let (read, wanted) = (opening(&readings)?, opening(&targets)?);
+        let (read, wanted) = (opening(&read_all)?, opening(&targets)?);
         let follow = loss::correlation_loss(&read, &wanted, None)?;
         let square = loss::squared_error(&read, &wanted)?.mean_all()?;
         let components = width - 1;
         let shape = loss::smooth_l1(
-            &inner(&readings, 1, components)?,
+            &inner(&read_all, 1, components)?,
             &inner(&targets, 1, components)?,
         )?;
         let total = (((&follow * options.follow)? + (&square * options.opening)?)?
@@ -315,10 +326,7 @@ impl Stage for SoundStage {
             }
             let mut sum = 0.0;
             for clip in &clips {
-                let mel = Tensor::from_slice(&clip.mel, (1, clip.len() * MELS, BANDS), &Device::Cpu)?
-                    .to_dtype(DType::F32)?;
-                let read = Self::read(&encoder, &mel, None)?.narrow(2, 0, 1)?.contiguous()?;
-                sum += series_correlation(&values(&read)?, &clip.openings);
+                sum += clip.agreement(&encoder)?;
             }
             result
                 .measures

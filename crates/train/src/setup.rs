@@ -1,0 +1,260 @@
+//! From a recipe to a stage that is ready to run.
+
+use std::path::{Path, PathBuf};
+
+use media::Sandbox;
+use models::ModelFile;
+use models::ltx::{Vae, VaeConfig};
+use rayon::prelude::*;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::data::prepare::hex;
+use crate::data::{ClipLatents, Encoder, Faces, Footage, FootageClip, Library, PrepareOptions, faces_of};
+use crate::error::{Result, TrainError};
+use crate::init;
+use crate::params::Parameters;
+use crate::pattern::Patterns;
+use crate::recipe::{Recipe, StageName};
+use crate::stage::{
+    Cells, EditYourselfStage, PictureClip, SoundClip, SoundStage, Stage, VaeStage, object,
+};
+
+/// What a recipe's names mean here.
+pub struct Surroundings<'a> {
+    /// The recipe's folder: its paths are relative to it.
+    pub base: PathBuf,
+    /// Where decoding runs.
+    pub sandbox: Sandbox,
+    /// The embedded model of a name, `tiny`.
+    pub embedded: &'a dyn Fn(&str) -> Option<ModelFile>,
+    /// Told what is done and what is left out: (clips looked at, of how many, a sentence or nothing).
+    pub progress: &'a (dyn Fn(usize, usize, Option<&str>) + Sync),
+}
+
+/// Loads weights and footage, and builds the stage.
+///
+/// # Errors
+/// When weights or footage are missing or do not fit the recipe.
+pub fn stage(recipe: &Recipe, around: &Surroundings<'_>) -> Result<Box<dyn Stage>> {
+    let file = weights(recipe, around)?;
+    let parameters = parameters(recipe, &file)?;
+    let footage = Footage::of_sources(&recipe.data.sources, &around.base, recipe.seed)?;
+    let options = PrepareOptions {
+        seconds: recipe.data.seconds,
+        least_frames: recipe.data.least_frames,
+        cache: recipe.data.cache.as_ref().map(|cache| around.base.join(cache)),
+        sandbox: around.sandbox,
+        side: 256,
+    };
+    let json = file.config()?;
+    let options = PrepareOptions {
+        side: object::<methods::edit_yourself::EditYourselfConfig>(&json, "edit_yourself")?.crop,
+        ..options
+    };
+    let clips = look(&footage, &options, around)?;
+    Ok(match recipe.stage {
+        StageName::AudioEncoder => {
+            let (mut train, mut held_out) = (Vec::new(), Vec::new());
+            for (clip, faces) in &clips {
+                // Its sound ends early: the others are enough.
+                if let Ok(sound) = SoundClip::new(&clip.id, clip.weight, faces) {
+                    let list = if clip.held_out { &mut held_out } else { &mut train };
+                    list.push(sound);
+                }
+            }
+            Box::new(SoundStage::new(recipe.clone(), parameters, train, held_out)?)
+        }
+        StageName::Vae => {
+            let (held_out, train): (Vec<_>, Vec<_>) = clips
+                .into_iter()
+                .map(|(clip, faces)| PictureClip { clip, faces })
+                .partition(|clip| clip.clip.held_out);
+            Box::new(VaeStage::new(recipe.clone(), parameters, train, held_out, around.sandbox)?)
+        }
+        StageName::EditYourself => {
+            let library = library(recipe, &file, &json, &clips, &options, around)?;
+            Box::new(EditYourselfStage::new(recipe.clone(), parameters, library)?)
+        }
+    })
+}
+
+/// The weights that a run starts at.
+///
+/// # Errors
+/// When they can't be read or do not hold together.
+pub fn weights(recipe: &Recipe, around: &Surroundings<'_>) -> Result<ModelFile> {
+    let model = &recipe.model;
+    if let Some(config) = &model.config {
+        let path = around.base.join(config);
+        let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
+        let config: Value = serde_json::from_str(&text)
+            .map_err(|error| TrainError::file(&path, format!("it is no JSON: {error}")))?;
+        return init::fresh(&config, 1 + recipe.sound.components, recipe.seed);
+    }
+    let name = model.weights.as_deref().unwrap_or("tiny");
+    let file = match (around.embedded)(name) {
+        Some(file) => file,
+        None => ModelFile::open(around.base.join(name))?,
+    };
+    if model.fresh.0.is_empty() {
+        return Ok(file);
+    }
+    init::renewed(&file, &model.fresh, recipe.seed)
+}
+
+/// What moves and what stays, with low-rank additions where the recipe wants them.
+///
+/// # Errors
+/// When a pattern fits nothing.
+pub fn parameters(recipe: &Recipe, file: &ModelFile) -> Result<Parameters> {
+    let mut parameters = Parameters::of_file(file, &recipe.model.train, &recipe.model.freeze)?;
+    // Statistics and constants never move, whatever a pattern says.
+    let constants = Patterns::of(["*per_channel_statistics*", "*timestep_scale_multiplier"]);
+    let trained: Vec<String> = parameters.trained().keys().cloned().collect();
+    for name in trained.iter().filter(|name| constants.fit(name)) {
+        if let Some(var) = parameters.trained().get(name) {
+            let values = var.as_detached_tensor();
+            parameters.insert_frozen(name, values);
+        }
+    }
+    if let Some(lora) = &recipe.model.lora {
+        lora.add(&mut parameters, recipe.seed)?;
+    }
+    Ok(parameters)
+}
+
+/// Faces and sound of all clips; a clip that can't be used is told and left out.
+fn look(
+    footage: &Footage,
+    options: &PrepareOptions,
+    around: &Surroundings<'_>,
+) -> Result<Vec<(FootageClip, Faces)>> {
+    let total = footage.clips.len();
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let found: Vec<Option<(FootageClip, Faces)>> = footage
+        .clips
+        .par_iter()
+        .map(|clip| {
+            let faces = faces_of(&clip.path, options);
+            let count = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let told = faces.as_ref().err().map(ToString::to_string);
+            (around.progress)(count, total, told.as_deref());
+            faces.ok().map(|faces| (clip.clone(), faces))
+        })
+        .collect();
+    let found: Vec<(FootageClip, Faces)> = found.into_iter().flatten().collect();
+    if found.iter().all(|(clip, _)| clip.held_out) {
+        return Err(TrainError::Data(format!(
+            "none of {total} clips can be trained on"
+        )));
+    }
+    Ok(found)
+}
+
+/// Clips as latents.
+fn library(
+    recipe: &Recipe,
+    file: &ModelFile,
+    json: &Value,
+    clips: &[(FootageClip, Faces)],
+    options: &PrepareOptions,
+    around: &Surroundings<'_>,
+) -> Result<Library> {
+    let device = candle_core::Device::Cpu;
+    let vae = Vae::load(file, &VaeConfig::from_json(json)?, candle_core::DType::F32, &device)?;
+    let config = object(json, "edit_yourself")?;
+    let cells = Cells::of_crop(&config);
+    let encoder = Encoder {
+        vae: &vae,
+        digest: vae_digest(file)?,
+        config: &config,
+        cells: &cells,
+        references: recipe.data.reference_frames,
+    };
+    let agreement = Agreement::new(recipe, file, json)?;
+    let total = clips.len();
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let made: Vec<Option<(bool, ClipLatents)>> = clips
+        .par_iter()
+        .map(|(clip, faces)| {
+            let latents = agreement
+                .check(clip, faces)
+                .and_then(|()| encoder.latents(clip, faces, options));
+            let count = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let told = latents.as_ref().err().map(ToString::to_string);
+            (around.progress)(count, total, told.as_deref());
+            latents.ok().map(|latents| (clip.held_out, latents))
+        })
+        .collect();
+    let (mut train, mut held_out) = (Vec::new(), Vec::new());
+    for (held, latents) in made.into_iter().flatten() {
+        if held {
+            held_out.push(latents);
+        } else {
+            train.push(latents);
+        }
+    }
+    Ok(Library {
+        cells,
+        train,
+        held_out,
+    })
+}
+
+/// Whether a clip's mouth goes with its sound, by the model's own encoder.
+struct Agreement {
+    encoder: Option<models::mel_encoder::MelEncoder>,
+    least: f64,
+}
+
+impl Agreement {
+    fn new(recipe: &Recipe, file: &ModelFile, json: &Value) -> Result<Self> {
+        let least = recipe.data.least_agreement;
+        let encoder = if least > -1.0 {
+            let config = object(json, "audio_encoder")?;
+            let device = candle_core::Device::Cpu;
+            Some(models::mel_encoder::MelEncoder::load(file, &config, &device)?)
+        } else {
+            None
+        };
+        Ok(Self { encoder, least })
+    }
+
+    fn check(&self, clip: &FootageClip, faces: &Faces) -> Result<()> {
+        let Some(encoder) = &self.encoder else {
+            return Ok(());
+        };
+        let found = SoundClip::new(&clip.id, 1.0, faces)?.agreement(encoder)?;
+        if clip.held_out || found >= self.least {
+            return Ok(());
+        }
+        Err(TrainError::clip(
+            &clip.path,
+            format!("mouth and sound correlate {found:.2}, less than {}", self.least),
+        ))
+    }
+}
+
+/// Digest of the autoencoder's weights.
+fn vae_digest(file: &ModelFile) -> Result<String> {
+    let view = file.view(candle_core::DType::F32, &candle_core::Device::Cpu)?;
+    let mut hash = Sha256::new();
+    for name in view.names().iter().filter(|name| name.starts_with("vae.")) {
+        hash.update(name.as_bytes());
+        for value in view.get_any(name)?.flatten_all()?.to_vec1::<f32>()? {
+            hash.update(value.to_le_bytes());
+        }
+    }
+    Ok(hex(&hash.finalize(), 6))
+}
+
+/// Where a run's folder lies beside its recipe: `runs/NAME` for `NAME.toml`.
+pub fn run_folder(recipe: &Path) -> PathBuf {
+    let name = recipe.file_stem().map_or_else(|| "run".into(), |name| name.to_owned());
+    recipe
+        .parent()
+        .unwrap_or_else(|| Path::new("."))
+        .join("runs")
+        .join(name)
+}
