@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use candle_core::{DType, Device};
 use methods::BoxError;
-use methods::edit_yourself::{CropSource, EditYourself, LipJob, LipObserver, LipRange, MadeCrop};
+use methods::edit_yourself::{
+    CropSource, EditYourself, LipJob, LipObserver, LipRange, MadeCrop, References,
+};
 use units::{FrameIndex, FrameRate};
 
 struct Crops(usize);
@@ -53,7 +55,7 @@ fn main() -> Result<(), BoxError> {
             available: FrameIndex(0)..FrameIndex(frames),
         }],
         rate: FrameRate::new(25, 1)?,
-        references: [0, frames / 3, 2 * frames / 3].map(FrameIndex).to_vec(),
+        references: References::Fixed([0, frames / 3, 2 * frames / 3].map(FrameIndex).to_vec()),
         seed: 1,
         schedule: None,
         audio_guidance: Some(guidance),

@@ -19,6 +19,7 @@ mod model;
 mod output;
 mod pictures;
 mod plan;
+mod references;
 mod resume;
 mod run;
 mod store;
@@ -29,3 +30,4 @@ pub use job::{
 };
 pub use model::EditYourself;
 pub use plan::{Block, Stretch};
+pub use references::{Candidate, References};

@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use diffusion::{Schedule, State};
 use methods::BoxError;
 use methods::edit_yourself::{
-    CropSource, EditYourself, LipJob, LipObserver, LipRange, MadeCrop, Progress,
+    CropSource, EditYourself, LipJob, LipObserver, LipRange, MadeCrop, Progress, References,
 };
 use models::audio_projection;
 use models::ltx::{TransformerConfig, VaeConfig};
@@ -161,7 +161,7 @@ fn job(ranges: Vec<LipRange>) -> LipJob {
     LipJob {
         ranges,
         rate: FrameRate::new(25, 1).unwrap(),
-        references: vec![FrameIndex(3), FrameIndex(40), FrameIndex(50)],
+        references: References::Fixed(vec![FrameIndex(3), FrameIndex(40), FrameIndex(50)]),
         seed: 5,
         schedule: None,
         audio_guidance: None,
@@ -236,10 +236,10 @@ fn the_same_job_gives_the_same_crops_and_sound_and_seed_change_them() {
 fn the_recorded_mouth_does_not_leak() {
     let model = model();
     let mut job = job(vec![range(0..12, 0..12)]);
-    job.references.clear();
+    job.references = References::Fixed(Vec::new());
     let one = pixels(&run(&model, &job, 0.0, 0.2));
     assert_eq!(one, pixels(&run(&model, &job, 0.0, 0.9)));
-    job.references = vec![FrameIndex(0)];
+    job.references = References::Fixed(vec![FrameIndex(0)]);
     assert_ne!(
         pixels(&run(&model, &job, 0.0, 0.2)),
         pixels(&run(&model, &job, 0.0, 0.9))

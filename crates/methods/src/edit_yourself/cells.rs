@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use models::ltx::rope::{Position, latent_seconds};
 
-use super::config::EditYourselfConfig;
+use super::config::{EditYourselfConfig, MaskCells};
 use crate::error::Result;
 
 /// Masked and other cells of one latent's grid, in row-major order.
@@ -11,6 +11,10 @@ use crate::error::Result;
 pub(super) struct Cells {
     pub(super) inside: Vec<usize>,
     pub(super) outside: Vec<usize>,
+    /// The cells of `outside` that the transformer sees.
+    pub(super) context: Vec<usize>,
+    /// Their places in `outside`.
+    context_index: Tensor,
     inside_index: Tensor,
     outside_index: Tensor,
     /// Places of the grid's cells in `[outside, inside]`.
@@ -38,7 +42,23 @@ impl Cells {
             let list: Vec<u32> = cells.iter().map(|cell| *cell as u32).collect();
             Ok(Tensor::new(list, device)?)
         };
+        let seen = config.context_cells.unwrap_or(MaskCells {
+            rows: [0, grid],
+            columns: [0, grid],
+        });
+        let within = |cell: &usize| {
+            (seen.rows[0]..seen.rows[1]).contains(&(cell / grid))
+                && (seen.columns[0]..seen.columns[1]).contains(&(cell % grid))
+        };
+        let (places, context): (Vec<usize>, Vec<usize>) = outside
+            .iter()
+            .enumerate()
+            .filter(|(_, cell)| within(cell))
+            .map(|(place, cell)| (place, *cell))
+            .unzip();
         Ok(Self {
+            context_index: index(&places)?,
+            context,
             inside_index: index(&inside)?,
             outside_index: index(&outside)?,
             joined_index: Tensor::new(joined, device)?,
@@ -60,6 +80,14 @@ impl Cells {
             tokens.index_select(&self.outside_index, 1)?,
             tokens.index_select(&self.inside_index, 1)?,
         ))
+    }
+
+    /// Of tokens `[L, outside, C]` those that the transformer sees, `[L, context, C]`.
+    pub(super) fn seen(&self, outside: &Tensor) -> Result<Tensor> {
+        if self.context.len() == self.outside.len() {
+            return Ok(outside.clone());
+        }
+        Ok(outside.index_select(&self.context_index, 1)?)
     }
 
     /// The inverse of [`Self::split`].
@@ -132,6 +160,24 @@ mod tests {
         let joined = cells.join(&outside, &inside).unwrap();
         let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(flat(&joined), flat(&latents));
+    }
+
+    #[test]
+    fn only_context_cells_are_seen() {
+        let mut config = config();
+        config.context_cells = Some(MaskCells {
+            rows: [3, 8],
+            columns: [1, 8],
+        });
+        let cells = Cells::new(&config, &Device::Cpu).unwrap();
+        let wanted: Vec<usize> = (25..32).chain([39, 47, 55, 63]).collect();
+        assert_eq!(cells.context, wanted);
+        let outside: Vec<f32> = cells.outside.iter().map(|cell| *cell as f32).collect();
+        let outside = Tensor::from_vec(outside, (1, 40, 1), &Device::Cpu).unwrap();
+        let seen = cells.seen(&outside).unwrap();
+        let seen = seen.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let wanted: Vec<f32> = wanted.into_iter().map(|cell| cell as f32).collect();
+        assert_eq!(seen, wanted);
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct EditYourselfConfig {
     pub crop: usize,
     /// Cells that are made anew: the region lip.
     pub mask_cells: MaskCells,
+    /// The part of the grid whose cells around the mask are context; everything where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_cells: Option<MaskCells>,
     /// What the masked box is filled with before encoding, in -1..1.
     pub context_fill: f64,
     /// Reference frames at most.
@@ -104,14 +107,20 @@ impl EditYourselfConfig {
             ));
         }
         let grid = self.grid();
-        for (name, [start, end]) in [
-            ("rows", self.mask_cells.rows),
-            ("columns", self.mask_cells.columns),
-        ] {
-            if start >= end || end > grid {
-                return Some(format!(
-                    "mask {name} {start}..{end} are no part of 0..{grid}"
-                ));
+        let named = [
+            ("mask", Some(self.mask_cells)),
+            ("context", self.context_cells),
+        ];
+        for (part, cells) in named {
+            let Some(MaskCells { rows, columns }) = cells else {
+                continue;
+            };
+            for (name, [start, end]) in [("rows", rows), ("columns", columns)] {
+                if start >= end || end > grid {
+                    return Some(format!(
+                        "{part} {name} {start}..{end} are no part of 0..{grid}"
+                    ));
+                }
             }
         }
         if self.carry_latents >= self.block_latents {

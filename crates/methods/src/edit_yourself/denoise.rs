@@ -48,7 +48,8 @@ enum Context {
 impl EditYourself {
     /// Everything that the steps share.
     pub(super) fn prepare(&self, input: &BlockInput<'_>) -> Result<Prepared> {
-        let (count, outside, channels) = input.outside.dims3()?;
+        let seen = self.cells.seen(&input.outside)?;
+        let (count, outside, channels) = seen.dims3()?;
         let inside = self.cells.inside.len();
         let clean = self.config.carry == Carry::Clean;
         let seconds = block_seconds(&self.config, input.first, count, input.rate);
@@ -65,8 +66,8 @@ impl EditYourself {
                 latent: None,
             });
         }
-        tokens.push(input.outside.reshape((count * outside, channels))?);
-        positions.extend(self.cells.positions(&self.cells.outside, &seconds));
+        tokens.push(seen.reshape((count * outside, channels))?);
+        positions.extend(self.cells.positions(&self.cells.context, &seconds));
         groups.extend((0..count).map(|n| ContextGroup {
             tokens: outside,
             latent: Some(n as i64),

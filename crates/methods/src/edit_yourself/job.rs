@@ -6,6 +6,7 @@ use std::time::Duration;
 use diffusion::{Schedule, State};
 use units::{FrameIndex, FrameRate};
 
+use super::references::References;
 use crate::error::{BoxError, MethodError, Result};
 
 /// Head crops by frame index.
@@ -68,9 +69,8 @@ pub struct LipJob {
     pub ranges: Vec<LipRange>,
     /// Frames a second of the output.
     pub rate: FrameRate,
-    /// Frames that show the speaker's own mouth and teeth, best first; as many are used as
-    /// the model takes.
-    pub references: Vec<FrameIndex>,
+    /// Frames that show the speaker's own mouth and teeth; as many are used as the model takes.
+    pub references: References,
     pub seed: u64,
     /// Other than the model's own schedule.
     pub schedule: Option<Schedule>,

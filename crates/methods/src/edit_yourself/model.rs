@@ -162,6 +162,7 @@ pub(super) mod tests {
                 rows: [4, 8],
                 columns: [1, 7],
             },
+            context_cells: None,
             context_fill: 0.0,
             references: 3,
             block_latents: 9,

@@ -76,18 +76,18 @@ impl Run<'_> {
         )?)
     }
 
-    /// Masked cells `[R, inside, C]` of the reference frames, each encoded alone.
-    pub(super) fn encode_references(&mut self) -> Result<Option<Tensor>> {
-        let wanted = self.model.config.references;
-        let frames: Vec<u64> = self
+    /// Chooses the references of a block over `frames`, and encodes each alone: masked cells
+    /// `[R, inside, C]`.
+    pub(super) fn show_references(&mut self, frames: &Range<u64>) -> Result<()> {
+        let chosen = self
             .job
             .references
-            .iter()
-            .take(wanted)
-            .map(|f| f.0)
-            .collect();
-        let mut tokens = Vec::with_capacity(frames.len());
-        for frame in frames {
+            .choose(frames, self.model.config.references);
+        if chosen == self.references.0 {
+            return Ok(());
+        }
+        let mut tokens = Vec::with_capacity(chosen.len());
+        for frame in chosen.iter().map(|frame| frame.0) {
             let video = self.video(frame..frame + 1, &(frame..frame + 1), false)?;
             let model = self.model;
             tokens.push(timed(&mut self.timings.encode, || {
@@ -95,10 +95,13 @@ impl Run<'_> {
                 Ok(model.cells.split(&latent)?.1)
             })?);
         }
-        if tokens.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Tensor::cat(&tokens, 0)?))
+        let joined = if tokens.is_empty() {
+            None
+        } else {
+            Some(Tensor::cat(&tokens, 0)?)
+        };
+        self.references = (chosen, joined);
+        Ok(())
     }
 
     /// Masked cells of recorded latents `wanted`, encoded from `start` on.

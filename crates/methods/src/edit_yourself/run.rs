@@ -28,7 +28,8 @@ pub(super) struct Run<'a> {
     pub(super) noise: &'a dyn NoiseSource,
     pub(super) times: Vec<f64>,
     pub(super) guidance: f64,
-    pub(super) references: Option<Tensor>,
+    /// The references of the last block, with their tokens.
+    pub(super) references: (Vec<FrameIndex>, Option<Tensor>),
     pub(super) timings: Timings,
     pub(super) progress: Progress,
     pub(super) fingerprint: String,
@@ -119,7 +120,7 @@ impl EditYourself {
             noise,
             times: schedule.times()?,
             guidance,
-            references: None,
+            references: (Vec::new(), None),
             timings: Timings::default(),
             progress: Progress {
                 blocks: (0, blocks.iter().map(Vec::len).sum()),
@@ -135,9 +136,6 @@ impl EditYourself {
             Some(state) => run.resume(state)?,
             None => 0,
         };
-        if !stretches.is_empty() {
-            run.references = run.encode_references()?;
-        }
         let mut state = state;
         let mut done = 0;
         for (index, (stretch, blocks)) in stretches.iter().zip(&blocks).enumerate().skip(first) {
@@ -201,6 +199,8 @@ impl Run<'_> {
     fn block(&mut self, stretch: &Stretch, cursor: &mut Cursor<'_>, block: &Block) -> Result<()> {
         let latents = block.latents.clone();
         let sound = self.sound(stretch, latents.clone())?;
+        let frames = stretch.frames_of(latents.start).start..stretch.frames_of(latents.end - 1).end;
+        self.show_references(&frames)?;
         let model = self.model;
         let input = BlockInput {
             first: latents.start,
@@ -209,7 +209,7 @@ impl Run<'_> {
                 .clone()
                 .map(|n| cursor.store.inside_of(n).cloned())
                 .collect(),
-            references: self.references.as_ref(),
+            references: self.references.1.as_ref(),
             sound,
             // Noise belongs to a place in the clip, however ranges and blocks lie.
             noise: latents
