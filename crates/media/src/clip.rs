@@ -11,7 +11,7 @@ pub(crate) use packets::PacketReader;
 use crate::MediaError;
 use crate::decode::{FramesRequest, PacketsRequest, SoundRequest};
 use crate::info::{AudioInfo, ClipInfo, VideoInfo};
-use crate::probe::{Probe, VideoIndex, probe};
+use crate::probe::{Listen, Probe, VideoIndex, probe};
 use crate::sandbox::{Backend, Sandbox};
 use std::fs::File;
 use std::io::ErrorKind;
@@ -42,10 +42,26 @@ impl Clip {
         let file = Arc::new(open_file(path)?);
         let backend = Backend::new(options.sandbox, file, path);
         let probe = Arc::new(match &backend {
-            Backend::InProcess { file, path } => probe(file, path)?,
-            Backend::Child(child) => child.probe()?,
+            Backend::InProcess { file, path } => probe(file, path, Listen::default())?,
+            Backend::Child(child) => child.probe(Listen::default())?,
         });
         Ok(Self { backend, probe })
+    }
+
+    /// The same clip with another of its sound tracks, by the track's number in the file, on the same time axis.
+    pub fn with_sound(&self, stream: usize) -> Result<Self, MediaError> {
+        let listen = Listen {
+            stream: Some(stream),
+            zero: Some(self.probe.zero),
+        };
+        let probe = Arc::new(match &self.backend {
+            Backend::InProcess { file, path } => probe(file, path, listen)?,
+            Backend::Child(child) => child.probe(listen)?,
+        });
+        Ok(Self {
+            backend: self.backend.clone(),
+            probe,
+        })
     }
 
     /// What is in the clip.

@@ -1,10 +1,12 @@
 //! What is in a clip.
 
 mod colour;
+mod extras;
 mod format;
 mod times;
 
 pub use colour::{ColourRange, ColourTags, ContentLight, HdrMetadata, MasteringDisplay, Matrix};
+pub use extras::{Chapter, OtherTrack, Tag, TrackKind};
 pub use format::{Chroma, PixelFormat, Rotation};
 pub use times::{FrameTimes, TimeBase};
 
@@ -26,6 +28,12 @@ pub struct ClipInfo {
     pub video: Option<VideoInfo>,
     /// The sound (of several tracks, the one that players choose).
     pub audio: Option<AudioInfo>,
+    /// The file's own tags, such as `title`.
+    pub tags: Vec<Tag>,
+    /// Its chapters, in order.
+    pub chapters: Vec<Chapter>,
+    /// Its tracks beside the picture and the sound.
+    pub others: Vec<OtherTrack>,
     /// Whole sentences about what is odd in the file.
     pub warnings: Vec<String>,
 }
@@ -67,6 +75,8 @@ pub struct VideoInfo {
     pub keyframes: Vec<FrameIndex>,
     /// Bits a second.
     pub bit_rate: u64,
+    /// The track's tags, such as `language`.
+    pub tags: Vec<Tag>,
     /// True for interlaced pictures.
     pub interlaced: bool,
     /// Frames that the container's index promises beyond those that the file holds: a copy or a recording that
@@ -91,6 +101,10 @@ pub struct AudioInfo {
     pub start: Seconds,
     /// Bits a second.
     pub bit_rate: u64,
+    /// The track's number in the file.
+    pub stream: usize,
+    /// The track's tags, such as `language`.
+    pub tags: Vec<Tag>,
 }
 
 impl AudioInfo {

@@ -24,7 +24,7 @@ pub use clip::{AudioBlock, AudioReader, Clip, FrameReader, OpenOptions};
 pub use error::MediaError;
 pub use frame::{Frame, FrameError, Plane, Samples};
 pub use info::{
-    AudioInfo, Chroma, ClipInfo, ColourRange, ColourTags, FrameTimes, HdrMetadata, PixelFormat,
-    Rotation, TimeBase, VideoInfo,
+    AudioInfo, Chapter, Chroma, ClipInfo, ColourRange, ColourTags, FrameTimes, HdrMetadata,
+    OtherTrack, PixelFormat, Rotation, Tag, TimeBase, TrackKind, VideoInfo,
 };
 pub use sandbox::Sandbox;

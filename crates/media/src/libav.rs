@@ -6,6 +6,7 @@
 mod colour;
 mod decoder;
 mod encoder;
+mod extras;
 mod file;
 mod input;
 mod muxer;
@@ -18,7 +19,7 @@ pub(crate) use decoder::{Decoder, MAX_PIXELS, Received};
 pub(crate) use encoder::{AudioSetup, Encoder, SampleKind, VideoSetup, has_encoder};
 use file::PositionedFile;
 pub(crate) use input::{Input, StreamView};
-pub(crate) use muxer::{Muxer, OutputStream, WriteFailure};
+pub(crate) use muxer::{Muxer, Notes, OutputStream, WriteFailure};
 pub(crate) use packet::{Packet, PacketData};
 pub(crate) use parameters::{Kind, Parameters, SideData};
 pub(crate) use picture::{

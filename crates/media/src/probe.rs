@@ -8,7 +8,7 @@ mod video;
 pub(crate) use bitstream::{KeyKind, length_size, nal_units};
 
 use crate::MediaError;
-use crate::info::{ClipInfo, TimeBase};
+use crate::info::{Chapter, ClipInfo, TimeBase, TrackKind};
 use crate::libav::{Code, Decoder, Input, Kind, Packet, Parameters, Received};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -25,8 +25,19 @@ const MAX_PACKETS: usize = 40_000_000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Probe {
     pub(crate) info: ClipInfo,
+    /// The clip's zero on the file's own time axis.
+    pub(crate) zero: Seconds,
     pub(crate) video: Option<VideoIndex>,
     pub(crate) audio: Option<AudioIndex>,
+    pub(crate) subtitles: Vec<SubtitleIndex>,
+}
+
+/// A subtitle track.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SubtitleIndex {
+    pub(crate) stream: usize,
+    pub(crate) parameters: Parameters,
+    pub(crate) base: TimeBase,
 }
 
 /// The packets of the video stream.
@@ -62,12 +73,21 @@ pub(crate) struct AudioIndex {
     pub(crate) blocks: (u64, u64),
 }
 
+/// Which sound is listened to, and where time starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Listen {
+    /// The sound track; the one that players choose where none is given.
+    pub(crate) stream: Option<usize>,
+    /// The clip's zero on the file's own time axis; the earlier of first frame and first sample where none is given.
+    pub(crate) zero: Option<Seconds>,
+}
+
 /// Looks through a file. `path` is for messages only.
-pub(crate) fn probe(file: &Arc<File>, path: &Path) -> Result<Probe, MediaError> {
+pub(crate) fn probe(file: &Arc<File>, path: &Path, listen: Listen) -> Result<Probe, MediaError> {
     let mut input = Input::open(Arc::clone(file)).map_err(|code| unopened(file, path, code))?;
     let container = input.container();
     let video_stream = input.best(Kind::Video);
-    let mut audio_stream = input.best(Kind::Audio);
+    let mut audio_stream = listen.stream.or_else(|| input.best(Kind::Audio));
     if video_stream.is_none() && audio_stream.is_none() {
         return Err(MediaError::NoStreams {
             path: path.to_path_buf(),
@@ -89,6 +109,24 @@ pub(crate) fn probe(file: &Arc<File>, path: &Path) -> Result<Probe, MediaError> 
     };
     let wanted: Vec<usize> = video_stream.into_iter().chain(audio_stream).collect();
     input.only(&wanted);
+    let tags = input.tags();
+    let others = input.others(&wanted);
+    let chapters = input.chapters();
+    let subtitles = others
+        .iter()
+        .filter(|track| track.kind == TrackKind::Subtitles)
+        .filter_map(|track| {
+            let view = input.stream(track.stream)?;
+            Some(SubtitleIndex {
+                stream: track.stream,
+                parameters: view.parameters,
+                base: view.base,
+            })
+        })
+        .collect();
+    let tags_of =
+        |stream: Option<usize>| stream.map_or_else(Vec::new, |stream| input.stream_tags(stream));
+    let (video_tags, audio_tags) = (tags_of(video_stream), tags_of(audio_stream));
 
     let unreadable = |code: Code| MediaError::Unreadable {
         path: path.to_path_buf(),
@@ -144,14 +182,19 @@ pub(crate) fn probe(file: &Arc<File>, path: &Path) -> Result<Probe, MediaError> 
         .map(|(info, _)| info.times.start(units::FrameIndex::ZERO))
         .into_iter()
         .chain(audio.as_ref().map(|(info, _)| info.start));
-    let zero = starts.reduce(Seconds::min).unwrap_or(Seconds::ZERO);
+    let zero = listen
+        .zero
+        .or_else(|| starts.reduce(Seconds::min))
+        .unwrap_or(Seconds::ZERO);
     let mut duration = Seconds::ZERO;
     if let Some((info, _)) = &mut video {
         info.times.set_zero(zero);
+        info.tags = video_tags;
         duration = duration.max(info.times.end());
     }
     if let Some((info, _)) = &mut audio {
         info.start -= zero;
+        info.tags = audio_tags;
         duration = duration.max(info.end());
     }
     let (video_info, video_index) = video.unzip();
@@ -163,10 +206,22 @@ pub(crate) fn probe(file: &Arc<File>, path: &Path) -> Result<Probe, MediaError> 
             duration,
             video: video_info,
             audio: audio_info,
+            tags,
+            chapters: chapters
+                .into_iter()
+                .map(|chapter| Chapter {
+                    time: chapter.base.seconds(chapter.start) - zero
+                        ..chapter.base.seconds(chapter.end) - zero,
+                    tags: chapter.tags,
+                })
+                .collect(),
+            others,
             warnings,
         },
+        zero,
         video: video_index,
         audio: audio_index,
+        subtitles,
     })
 }
 

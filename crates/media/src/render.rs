@@ -8,6 +8,8 @@ mod adapt;
 mod clock;
 mod codec;
 mod error;
+mod extras;
+mod faststart;
 mod h264;
 mod hevc;
 mod plan;
@@ -15,6 +17,7 @@ mod sound;
 mod track;
 
 pub use error::{BoxError, RenderError};
+pub use extras::{ExtraSound, Extras, Move};
 
 use crate::clip::{AudioBlock, Clip};
 use crate::frame::Frame;
@@ -22,6 +25,7 @@ use crate::info::{ColourTags, PixelFormat};
 use crate::libav::{Kind, Muxer, OutputStream, WriteFailure};
 use clock::Clock;
 use codec::{Container, Picture};
+use extras::Subtitles;
 use plan::Segment;
 use serde::{Deserialize, Serialize};
 use sound::SoundTrack;
@@ -159,11 +163,12 @@ pub struct NewClip {
 /// Renders `spans` of a clip, in order, to `output`. The container follows the output's
 /// extension (mp4, mov, mkv, webm), the codecs are the source's where the container takes them.
 /// `progress` is told the number of frames written so far.
-pub fn render(
+pub fn render<'a>(
     clip: &Clip,
     spans: &[OutputSpan],
     frames: &mut dyn FrameMaker,
-    sound: Sound<'_>,
+    sound: Sound<'a>,
+    extras: Extras<'a>,
     output: &Path,
     options: &RenderOptions,
     progress: &mut dyn FnMut(u64),
@@ -197,7 +202,7 @@ pub fn render(
         clock,
         notes,
     };
-    job.run(picture, copy, frames, sound, output, progress)
+    job.run(picture, copy, frames, sound, extras, output, progress)
 }
 
 /// Writes a clip of made frames alone.
@@ -221,7 +226,8 @@ pub fn write_clip(
         return Err(RenderError::NoFrames);
     }
     let picture = Picture::of_new(new, container)?;
-    job.run(picture, None, frames, sound, output, progress)
+    let extras = Extras::default();
+    job.run(picture, None, frames, sound, extras, output, progress)
 }
 
 struct Job<'a> {
@@ -233,12 +239,13 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run(
+    fn run<'s>(
         self,
         picture: Picture,
         copy: Option<codec::Copying>,
         frames: &mut dyn FrameMaker,
-        sound: Sound<'_>,
+        sound: Sound<'s>,
+        extras: Extras<'s>,
         output: &Path,
         progress: &mut dyn FnMut(u64),
     ) -> Result<RenderReport, RenderError> {
@@ -256,7 +263,15 @@ impl Job<'_> {
         let copied = spans.iter().any(|span| span.kind == SpanKind::Copied);
         let mut pictures =
             PictureTrack::new(clip, picture, copy.filter(|_| copied), segments, clock)?;
-        let mut sounds = SoundTrack::new(clip, container, sound, &mut notes)?;
+        let header = extras::notes(clip, &extras);
+        let mut subtitles = Subtitles::all(clip, container, &extras, &mut notes)?;
+        let mut sounds = Vec::with_capacity(extras.sounds.len() + 1);
+        sounds.push(SoundTrack::new(clip, container, sound, &mut notes)?);
+        for extra in extras.sounds {
+            let track = SoundTrack::new(Some(extra.clip), container, extra.sound, &mut notes)?;
+            sounds.push(track);
+        }
+        sounds.retain(|track| track.stream().is_some());
 
         let unwritable = |error: std::io::Error| error::unwritable(output, &error);
         let folder = match output.parent() {
@@ -276,28 +291,56 @@ impl Job<'_> {
             parameters: pictures.parameters()?,
             base,
             rate: Some((rate.numerator(), rate.denominator())),
+            tags: clip
+                .and_then(|clip| clip.info().video.as_ref())
+                .map_or_else(Vec::new, |video| extras::kept(&video.tags)),
+            disposition: 0,
         }];
-        streams.extend(sounds.stream());
+        streams.extend(sounds.iter().filter_map(SoundTrack::stream));
+        let first_subtitles = streams.len();
+        streams.extend(subtitles.iter().map(Subtitles::stream));
         debug_assert!(
             streams
                 .iter()
                 .all(|stream| stream.parameters.kind != Kind::Other)
         );
         let failed = |failure: WriteFailure| error::write_failure(output, failure);
-        let mut muxer = Muxer::create(file, container.muxer(), &streams).map_err(failed)?;
+        let mut muxer =
+            Muxer::create(file, container.muxer(), &streams, &header).map_err(failed)?;
         while let Some(packet) = pictures.next(frames)? {
             let until = base.seconds(packet.dts.unwrap_or(0));
             muxer.write(0, &packet).map_err(failed)?;
             progress(pictures.written());
-            while let Some(packet) = sounds.next(until, None)? {
-                muxer.write(1, &packet).map_err(failed)?;
+            for (index, track) in sounds.iter_mut().enumerate() {
+                while let Some(packet) = track.next(until, None)? {
+                    muxer.write(index + 1, &packet).map_err(failed)?;
+                }
+            }
+            for (index, track) in subtitles.iter_mut().enumerate() {
+                while let Some(packet) = track.next(until)? {
+                    muxer
+                        .write(first_subtitles + index, &packet)
+                        .map_err(failed)?;
+                }
             }
         }
         let end = pictures.end();
-        while let Some(packet) = sounds.next(end, Some(end))? {
-            muxer.write(1, &packet).map_err(failed)?;
+        for (index, track) in sounds.iter_mut().enumerate() {
+            while let Some(packet) = track.next(end, Some(end))? {
+                muxer.write(index + 1, &packet).map_err(failed)?;
+            }
+        }
+        for (index, track) in subtitles.iter_mut().enumerate() {
+            while let Some(packet) = track.next(end)? {
+                muxer
+                    .write(first_subtitles + index, &packet)
+                    .map_err(failed)?;
+            }
         }
         muxer.finish().map_err(failed)?;
+        if matches!(container, Container::Mp4 | Container::Mov) {
+            faststart::index_first(part.as_file()).map_err(unwritable)?;
+        }
         part.as_file().sync_data().map_err(unwritable)?;
         part.persist(output)
             .map_err(|error| error::unwritable(output, &error.error))?;
@@ -307,7 +350,7 @@ impl Job<'_> {
             duration: end - pictures.start(),
             spans,
             video_codec,
-            audio_codec: sounds.codec(),
+            audio_codec: sounds.first().and_then(SoundTrack::codec),
             notes,
         })
     }

@@ -10,8 +10,8 @@ mod common;
 
 use common::{clip, ffmpeg, folder, psnr, raw};
 use media::render::{
-    BoxError, NewClip, OutputSpan, RenderError, RenderOptions, RenderReport, Sound, SpanKind,
-    render, write_clip,
+    BoxError, Extras, NewClip, OutputSpan, RenderError, RenderOptions, RenderReport, Sound,
+    SpanKind, render, write_clip,
 };
 use media::{AudioBlock, Clip, Frame, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -73,6 +73,7 @@ fn check(input: &Path, output: &Path, spans: &[OutputSpan], copies: bool) -> Ren
         spans,
         &mut make,
         Sound::Silent,
+        Extras::default(),
         output,
         &RenderOptions::default(),
         &mut |written| progress = written,
@@ -561,6 +562,7 @@ fn new_sound_ends_with_the_picture_and_keeps_its_place() {
                 &[source(0, 40)],
                 &mut maker(&source_clip),
                 Sound::Made(&mut sound),
+                Extras::default(),
                 &output,
                 &RenderOptions::default(),
                 &mut |_| {},
@@ -619,6 +621,7 @@ fn copied_sound_is_the_sources_own() {
         &[source(0, 50)],
         &mut maker(&source_clip),
         Sound::Copy,
+        Extras::default(),
         &output,
         &RenderOptions::default(),
         &mut |_| {},
@@ -642,6 +645,7 @@ fn copied_sound_is_the_sources_own() {
         &[source(0, 10)],
         &mut maker(&source_clip),
         Sound::Copy,
+        Extras::default(),
         &webm,
         &RenderOptions::default(),
         &mut |_| {},
@@ -667,6 +671,7 @@ fn the_same_input_gives_the_same_bytes() {
             &usual_short(),
             &mut maker(&clip),
             Sound::Made(&mut sound),
+            Extras::default(),
             &output,
             &RenderOptions::default(),
             &mut |_| {},
@@ -747,6 +752,7 @@ fn failures_leave_nothing_behind() {
             spans,
             &mut maker(&clip),
             Sound::Copy,
+            Extras::default(),
             output,
             &RenderOptions::default(),
             &mut |_| {},
@@ -788,6 +794,7 @@ fn failures_leave_nothing_behind() {
         &made,
         &mut fails,
         Sound::Copy,
+        Extras::default(),
         &out.join("a.mp4"),
         &RenderOptions::default(),
         &mut |_| {},
@@ -841,6 +848,7 @@ fn real_clips_survive_an_edit() {
             &cut,
             &mut maker(&clip),
             Sound::Copy,
+            Extras::default(),
             &output,
             &RenderOptions::default(),
             &mut |_| {},

@@ -8,10 +8,10 @@
 
 mod common;
 
-use common::{clip, folder, raw};
+use common::{clip, folder, raw, rich_clip};
 use libtest_mimic::{Arguments, Failed, Trial};
-use media::render::{BoxError, OutputSpan, RenderOptions, Sound, render};
-use media::{Clip, Frame, MediaError, OpenOptions, Sandbox};
+use media::render::{BoxError, ExtraSound, Extras, OutputSpan, RenderOptions, Sound, render};
+use media::{Clip, Frame, MediaError, OpenOptions, Sandbox, TrackKind};
 use std::path::Path;
 use units::{FrameIndex, SampleIndex};
 
@@ -30,6 +30,9 @@ fn main() {
         }),
         Trial::test("rendering_works_through_the_child", || {
             wrapped(rendering_works_through_the_child)
+        }),
+        Trial::test("what_comes_along_crosses_over", || {
+            wrapped(what_comes_along_crosses_over)
         }),
         Trial::test("the_report_is_plain", || wrapped(the_report_is_plain)),
         Trial::test("the_child_is_confined", || wrapped(the_child_is_confined)),
@@ -205,6 +208,7 @@ fn rendering_works_through_the_child() {
             &spans,
             &mut maker,
             Sound::Copy,
+            Extras::default(),
             &output,
             &RenderOptions::default(),
             &mut |_| {},
@@ -220,6 +224,53 @@ fn the_report_is_plain() {
     assert!(report.child);
     println!("{}", report.sentence());
     assert!(report.sentence().starts_with("Files are decoded"));
+}
+
+fn what_comes_along_crosses_over() {
+    let folder = folder();
+    let Some(input) = rich_clip(folder.path(), "clip.mp4", "mov_text") else {
+        return;
+    };
+    let clips = [Sandbox::InProcess, Sandbox::Child].map(|sandbox| open(&input, sandbox));
+    let outputs = clips.map(|clip| {
+        assert_eq!(clip.info().chapters.len(), 3);
+        let output = folder.path().join("out.mp4");
+        let sounds: Vec<Clip> = clip
+            .info()
+            .others
+            .iter()
+            .filter(|track| track.kind == TrackKind::Sound)
+            .map(|track| clip.with_sound(track.stream).unwrap())
+            .collect();
+        let extras = Extras {
+            sounds: sounds
+                .iter()
+                .map(|clip| ExtraSound {
+                    clip,
+                    sound: Sound::Copy,
+                })
+                .collect(),
+            ..Extras::unmoved(clip.info())
+        };
+        render(
+            &clip,
+            &[OutputSpan::Source {
+                source: FrameIndex(0)..FrameIndex(150),
+            }],
+            &mut |_: FrameIndex| -> Result<Frame, BoxError> { Err("no frame is made".into()) },
+            Sound::Copy,
+            extras,
+            &output,
+            &RenderOptions::default(),
+            &mut |_| {},
+        )
+        .unwrap();
+        let written = open(&output, Sandbox::InProcess);
+        assert_eq!(written.info().chapters, clip.info().chapters);
+        assert_eq!(written.info().others.len(), clip.info().others.len());
+        std::fs::read(output).unwrap()
+    });
+    assert!(outputs[0] == outputs[1]);
 }
 
 /// What the kernel says about a running child.

@@ -64,3 +64,31 @@ impl Observer for Silent {
         false
     }
 }
+
+/// A whole sentence as warnings are worded: in lower case, without a full stop. Names such as `H.264` stay.
+pub(crate) fn as_warning(sentence: &str) -> String {
+    let sentence = sentence.trim_end_matches('.');
+    let mut letters = sentence.chars();
+    match (letters.next(), letters.next()) {
+        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => first
+            .to_lowercase()
+            .chain(sentence.chars().skip(1))
+            .collect(),
+        _ => sentence.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_warning;
+
+    #[test]
+    fn sentences_become_warnings() {
+        assert_eq!(
+            as_warning("The cover picture is left out."),
+            "the cover picture is left out"
+        );
+        assert_eq!(as_warning("H.264 is kept."), "H.264 is kept");
+        assert_eq!(as_warning("3 frames are gone"), "3 frames are gone");
+    }
+}

@@ -3,6 +3,7 @@
 pub(crate) mod assemble;
 pub(crate) mod change;
 pub(crate) mod composite;
+pub(crate) mod extras;
 pub(crate) mod frames;
 pub(crate) mod heads;
 pub(crate) mod lips;

@@ -28,18 +28,22 @@ impl Clip {
         self.packets(&request)
     }
 
+    /// All packets of a track, by its number in the file.
+    pub(crate) fn track_packets(&self, stream: usize) -> Result<PacketReader, MediaError> {
+        self.packets(&PacketsRequest {
+            stream,
+            seeks: Vec::new(),
+            first: None,
+            count: u64::MAX,
+        })
+    }
+
     /// All packets of the sound track; `None` without one.
     pub(crate) fn sound_packets(&self) -> Result<Option<PacketReader>, MediaError> {
         let Some(index) = &self.probe().audio else {
             return Ok(None);
         };
-        let request = PacketsRequest {
-            stream: index.stream,
-            seeks: Vec::new(),
-            first: None,
-            count: u64::MAX,
-        };
-        self.packets(&request).map(Some)
+        self.track_packets(index.stream).map(Some)
     }
 
     fn packets(&self, request: &PacketsRequest) -> Result<PacketReader, MediaError> {

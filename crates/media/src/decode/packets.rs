@@ -34,6 +34,11 @@ impl PacketSource {
             if source.find_first().map_err(failed)? {
                 return Ok(source);
             }
+            if request.first.is_none() {
+                // A track without a packet.
+                source.given = request.count;
+                return Ok(source);
+            }
         }
         Err(DecodeFailure::new(
             request.first,

@@ -44,6 +44,11 @@ impl Input {
         Ok(Self { context })
     }
 
+    pub(super) fn raw(&self) -> *const ffi::AVFormatContext {
+        // SAFETY: only hands the pointer on; whoever reads it says why that is sound.
+        unsafe { self.context.as_ptr() }
+    }
+
     /// libav's short name of the container.
     pub(crate) fn container(&self) -> String {
         self.context.format().name().to_owned()
@@ -97,7 +102,7 @@ impl Input {
         let kind = match kind {
             Kind::Video => ffi::AVMediaType::AVMEDIA_TYPE_VIDEO,
             Kind::Audio => ffi::AVMediaType::AVMEDIA_TYPE_AUDIO,
-            Kind::Other => return None,
+            Kind::Subtitles | Kind::Other => return None,
         };
         // SAFETY: the context is open; no decoder is asked for.
         let index = unsafe {

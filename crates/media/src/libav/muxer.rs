@@ -1,7 +1,8 @@
 //! Muxing into a file.
 
+use super::extras::{set_chapters, set_tags};
 use super::{Code, Packet, PacketData, Parameters, check};
-use crate::info::TimeBase;
+use crate::info::{Tag, TimeBase};
 use ffmpeg_next::format::context::StreamIo;
 use ffmpeg_next::{Dictionary, ffi, format};
 use std::fs::File;
@@ -17,6 +18,18 @@ pub(crate) struct OutputStream {
     pub(crate) base: TimeBase,
     /// Frames a second, for the container's own notes.
     pub(crate) rate: Option<(u32, u32)>,
+    /// Language, title, and the like.
+    pub(crate) tags: Vec<Tag>,
+    /// libav's flags; zero leaves them to the muxer.
+    pub(crate) disposition: i32,
+}
+
+/// What a file says about itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) tags: Vec<Tag>,
+    /// Start and end in microseconds, and the tags.
+    pub(crate) chapters: Vec<(i64, i64, Vec<Tag>)>,
 }
 
 /// An open output. Nothing is complete before [`Muxer::finish`].
@@ -76,6 +89,7 @@ impl Muxer {
         file: File,
         container: &str,
         streams: &[OutputStream],
+        notes: &Notes,
     ) -> Result<Self, WriteFailure> {
         super::init();
         let failure = Arc::new(Mutex::new(None));
@@ -91,6 +105,8 @@ impl Muxer {
             let raw = &mut *context.as_mut_ptr();
             raw.flags |= ffi::AVFMT_FLAG_BITEXACT;
             raw.strict_std_compliance = -2;
+            set_tags(&raw mut raw.metadata, &notes.tags).map_err(WriteFailure::Libav)?;
+            set_chapters(raw, &notes.chapters).map_err(WriteFailure::Libav)?;
             for stream in streams {
                 let target = ffi::avformat_new_stream(context.as_mut_ptr(), ptr::null());
                 if target.is_null() {
@@ -104,6 +120,10 @@ impl Muxer {
                     num: stream.base.numerator as i32,
                     den: stream.base.denominator as i32,
                 };
+                set_tags(&raw mut (*target).metadata, &stream.tags).map_err(WriteFailure::Libav)?;
+                if stream.disposition != 0 {
+                    (*target).disposition = stream.disposition;
+                }
                 if let Some((numerator, denominator)) = stream.rate {
                     (*target).avg_frame_rate = ffi::AVRational {
                         num: numerator as i32,

@@ -11,6 +11,7 @@ use std::ptr;
 pub(crate) enum Kind {
     Video,
     Audio,
+    Subtitles,
     Other,
 }
 
@@ -107,6 +108,7 @@ impl Parameters {
             kind: match raw.codec_type {
                 ffi::AVMediaType::AVMEDIA_TYPE_VIDEO => Kind::Video,
                 ffi::AVMediaType::AVMEDIA_TYPE_AUDIO => Kind::Audio,
+                ffi::AVMediaType::AVMEDIA_TYPE_SUBTITLE => Kind::Subtitles,
                 _ => Kind::Other,
             },
             codec: raw.codec_id as u32,
@@ -165,6 +167,7 @@ impl Parameters {
             raw.codec_type = match self.kind {
                 Kind::Video => ffi::AVMediaType::AVMEDIA_TYPE_VIDEO,
                 Kind::Audio => ffi::AVMediaType::AVMEDIA_TYPE_AUDIO,
+                Kind::Subtitles => ffi::AVMediaType::AVMEDIA_TYPE_SUBTITLE,
                 Kind::Other => ffi::AVMediaType::AVMEDIA_TYPE_DATA,
             };
             raw.codec_id = codec;

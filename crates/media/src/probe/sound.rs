@@ -113,6 +113,8 @@ impl Scan {
             samples,
             start: Seconds(base.seconds(first).0),
             bit_rate,
+            stream,
+            tags: Vec::new(),
         };
         let index = AudioIndex {
             stream,

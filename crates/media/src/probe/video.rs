@@ -395,6 +395,7 @@ impl Scan {
             hdr,
             keyframes,
             bit_rate,
+            tags: Vec::new(),
             interlaced,
             missing: 0,
         }

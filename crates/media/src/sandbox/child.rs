@@ -34,8 +34,8 @@ fn serve() -> io::Result<()> {
 
 fn answer(file: &Arc<File>, request: Request, to: &mut BufWriter<File>) -> io::Result<()> {
     match request {
-        Request::Probe => {
-            return match probe(file, Path::new("")) {
+        Request::Probe(listen) => {
+            return match probe(file, Path::new(""), listen) {
                 Ok(probe) => write_message(to, Kind::Probe, &probe, &[]),
                 Err(error) => write_message(to, Kind::Error, &error, &[]),
             };

@@ -7,7 +7,7 @@ use crate::MediaError;
 use crate::decode::{DecodeFailure, FramesRequest, PacketsRequest, SoundRequest};
 use crate::frame::{Plane, Samples};
 use crate::libav::{PacketData, Picture};
-use crate::probe::Probe;
+use crate::probe::{Listen, Probe};
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -62,8 +62,8 @@ impl Child {
         }
     }
 
-    pub(crate) fn probe(&self) -> Result<Probe, MediaError> {
-        let mut stream = self.ask(&Request::Probe)?;
+    pub(crate) fn probe(&self, listen: Listen) -> Result<Probe, MediaError> {
+        let mut stream = self.ask(&Request::Probe(listen))?;
         let head = stream.head()?;
         let probe = match head.kind {
             Kind::Probe => stream.json::<Probe>(head),

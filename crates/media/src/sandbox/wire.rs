@@ -4,6 +4,7 @@
 //! the length of its JSON (four bytes) and of its body (eight), then both.
 
 use crate::decode::{FramesRequest, PacketsRequest, SoundRequest};
+use crate::probe::Listen;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
@@ -18,7 +19,7 @@ pub(super) const MAX_BODY: u64 = 512 << 20;
 /// What the parent asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Request {
-    Probe,
+    Probe(Listen),
     Frames(FramesRequest),
     Sound(SoundRequest),
     Packets(PacketsRequest),

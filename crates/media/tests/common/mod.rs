@@ -137,3 +137,33 @@ pub(crate) fn shared_clips() -> Vec<PathBuf> {
     paths.sort();
     paths
 }
+
+const CHAPTERS: &str = ";FFMETADATA1\ntitle=Board meeting\nartist=Ada\n\
+    [CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=2000\ntitle=Hello\n\
+    [CHAPTER]\nTIMEBASE=1/1000\nSTART=2000\nEND=3000\ntitle=Numbers\n\
+    [CHAPTER]\nTIMEBASE=1/1000\nSTART=3000\nEND=6000\ntitle=Goodbye\n";
+
+const CAPTIONS: &str = "1\n00:00:00,500 --> 00:00:01,500\nGood morning.\n\n\
+    2\n00:00:02,200 --> 00:00:02,800\nThese are the numbers.\n\n\
+    3\n00:00:04,000 --> 00:00:05,000\nThank you.\n";
+
+/// Six seconds at 25 frames a second with tags, three chapters, captions (codec `subtitles`), and a second sound track.
+pub(crate) fn rich_clip(folder: &Path, name: &str, subtitles: &str) -> Option<PathBuf> {
+    std::fs::write(folder.join("notes.txt"), CHAPTERS).unwrap();
+    std::fs::write(folder.join("captions.srt"), CAPTIONS).unwrap();
+    let path = folder.join(name);
+    let (notes, captions) = (folder.join("notes.txt"), folder.join("captions.srt"));
+    // Matroska can't say that AAC starts early, and would move everything by that.
+    let sound = if name.ends_with("mkv") { "flac" } else { "aac" };
+    #[rustfmt::skip]
+    let arguments = [
+        "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=6",
+        "-f", "lavfi", "-i", "sine=frequency=300:sample_rate=44100:duration=6",
+        "-f", "lavfi", "-i", "aevalsrc=0.3*sin(2*PI*(200+100*t)*t):s=48000:d=6",
+        "-i", captions.to_str().unwrap(), "-i", notes.to_str().unwrap(),
+        "-map", "0:v", "-map", "1:a", "-map", "2:a", "-map", "3:s", "-map_metadata", "4", "-map_chapters", "4",
+        "-c:v", "libx264", "-g", "25", "-bf", "0", "-c:a", sound, "-c:s", subtitles,
+        "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=ita", "-metadata:s:s:0", "language=eng",
+    ];
+    ffmpeg(&arguments, &path).then_some(path)
+}

@@ -6,6 +6,7 @@
 use super::given::Given;
 use super::plan::timeline_error;
 use crate::report::{Report, ReportEdit};
+use crate::stages::extras::Along;
 use crate::stages::{listen, words};
 use crate::watch::Watch;
 use crate::{ChangeRequest, DubRequest, Observer, ProjectError, RenderRequest, Stage};
@@ -71,7 +72,10 @@ pub fn dub(
         .collect();
     let settings =
         serde_json::to_vec(&timeline).map_err(|error| ProjectError::fault("plan", error))?;
-    given.render("dub", &settings, &timeline, told, followed, &mut watch)
+    let along = Along::retimed(&edits, &timeline);
+    given.render(
+        "dub", &settings, &timeline, told, followed, along, &mut watch,
+    )
 }
 
 /// What the retiming goes by.

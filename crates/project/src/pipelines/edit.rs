@@ -5,6 +5,7 @@
 use super::plan::{EditPlan, plan};
 use super::render::{Settled, render};
 use crate::report::{Report, ReportEdit};
+use crate::stages::extras::Along;
 use crate::stages::{assemble, output};
 use crate::watch::Watch;
 use crate::{ChangeRequest, Job, JobKey, Observer, ProjectError, RenderRequest};
@@ -49,6 +50,13 @@ pub fn edit(
         )?;
         job.write("track.done", b"")?;
     }
+    let along = Along::edited(
+        &planned.source,
+        &planned.edits,
+        &planned.timeline,
+        &job,
+        &mut watch,
+    )?;
     render(
         Settled {
             request,
@@ -57,6 +65,8 @@ pub fn edit(
             energy: planned.energy.as_ref(),
             edits: report_edits(&planned),
             followed: planned.followed,
+            along,
+            reworded: !planned.speech.is_empty(),
             track: &track,
             needs_face: false,
             job,

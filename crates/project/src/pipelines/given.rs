@@ -2,6 +2,7 @@
 
 use super::render::{Settled, render};
 use crate::report::{Report, ReportEdit};
+use crate::stages::extras::Along;
 use crate::stages::track::{self, Followed};
 use crate::stages::{assemble, confined, listen, media_error, output, source::Source};
 use crate::watch::Watch;
@@ -81,6 +82,7 @@ impl<'a> Given<'a> {
         timeline: &Timeline,
         edits: Vec<ReportEdit>,
         followed: Followed,
+        along: Along,
         watch: &mut Watch<'_>,
     ) -> Result<Report, ProjectError> {
         let mut key = JobKey::new();
@@ -102,6 +104,8 @@ impl<'a> Given<'a> {
                 energy: self.energy.as_ref(),
                 edits,
                 followed,
+                along,
+                reworded: true,
                 track: &track,
                 needs_face: true,
                 job,

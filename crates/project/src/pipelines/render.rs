@@ -1,10 +1,12 @@
 //! What all rendering pipelines do once the timeline and the new track are known: follow the head, make the mouths,
 //! put frames together, write the output, tell what was done.
 
+use crate::observer::as_warning;
 use crate::report::{
     Report, ReportEdit, ReportInput, ReportModel, ReportOutput, ReportSpan, SpanKind,
     peak_memory_bytes,
 };
+use crate::stages::extras::Along;
 use crate::stages::frames::FrameStore;
 use crate::stages::heads::Heads;
 use crate::stages::lips::{self, Mouths};
@@ -18,7 +20,9 @@ use crate::watch::Watch;
 use crate::{FailureClass, Job, Observer, ProjectError, RenderRequest, Stage};
 use edit::cuts::Energy;
 use edit::{PictureRun, Timeline};
-use media::render::{self, BoxError, FrameMaker, OutputSpan, RenderError, RenderOptions, Sound};
+use media::render::{
+    self, BoxError, Extras, FrameMaker, OutputSpan, RenderError, RenderOptions, Sound,
+};
 use media::{AudioReader, Clip, Frame, OpenOptions};
 use std::ops::Range;
 use std::path::Path;
@@ -33,6 +37,10 @@ pub(super) struct Settled<'a> {
     pub(super) edits: Vec<ReportEdit>,
     /// Faces that were followed for planning.
     pub(super) followed: Followed,
+    /// Chapters, subtitles, further sound tracks.
+    pub(super) along: Along,
+    /// Words are said that the clip's subtitles don't know.
+    pub(super) reworded: bool,
     /// The new track, a file of the job.
     pub(super) track: &'a Path,
     /// Without a face the job makes no sense: every mouth is to change.
@@ -67,6 +75,8 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         energy,
         edits,
         followed,
+        along,
+        reworded,
         track,
         needs_face,
         job,
@@ -123,6 +133,23 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
     };
     let mut reader = sound.all_audio().map_err(media_error)?;
     let mut blocks = || next_block(&mut reader);
+    let mut further = along.open()?;
+    let mut further: Vec<_> = further
+        .iter_mut()
+        .map(|reader| move || next_block(reader))
+        .collect();
+    let extras = Extras {
+        moves: along.moves.clone(),
+        sounds: along.tracks(
+            further
+                .iter_mut()
+                .map(|maker| -> &mut dyn render::SoundMaker { maker }),
+        ),
+    };
+    let subtitled = |track: &media::OtherTrack| track.kind == media::TrackKind::Subtitles;
+    if reworded && source.clip.info().others.iter().any(subtitled) {
+        observer.warn("the subtitles are those of the recording; they don't know the new words");
+    }
     let mut written = 0;
     // Written in the job folder, so that a run that is killed leaves nothing beside the output but the folder.
     let extension = request
@@ -137,8 +164,12 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         &spans,
         &mut maker,
         Sound::Made(&mut blocks),
+        extras,
         &whole,
-        &RenderOptions::default(),
+        &RenderOptions {
+            start: Some(timeline.clock.start()),
+            ..RenderOptions::default()
+        },
         &mut |frames| {
             observer.advance(frames - written);
             written = frames;
@@ -152,7 +183,7 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
     })?;
     observer.end(Stage::Render);
     for note in &rendered.notes {
-        observer.warn(note.trim_end_matches('.'));
+        observer.warn(&as_warning(note));
     }
 
     let video = &source.video;

@@ -5,6 +5,7 @@
 use super::given::Given;
 use super::plan::timeline_error;
 use crate::report::Report;
+use crate::stages::extras::Along;
 use crate::watch::Watch;
 use crate::{Observer, ProjectError, RenderRequest};
 use edit::Timeline;
@@ -21,5 +22,14 @@ pub fn sync(
     let followed = given.follow(&mut watch)?;
     let timeline = Timeline::sync(&given.source.clock, given.sound_clock()?, given.length)
         .map_err(timeline_error)?;
-    given.render("sync", b"", &timeline, Vec::new(), followed, &mut watch)
+    let along = Along::unmoved(&given.source);
+    given.render(
+        "sync",
+        b"",
+        &timeline,
+        Vec::new(),
+        followed,
+        along,
+        &mut watch,
+    )
 }

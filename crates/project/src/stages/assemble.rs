@@ -4,7 +4,7 @@
 use super::sound_file::SoundWriter;
 use super::source::Source;
 use crate::{Observer, ProjectError, Stage};
-use edit::Timeline;
+use edit::{SoundRun, Timeline};
 use media::sound::SoundFile;
 use media::{AudioBlock, AudioReader, Clip};
 use speech::assemble::{
@@ -26,6 +26,18 @@ pub(crate) fn edited(
     let track = ClipTrack::new(source.clip.clone(), 0)?;
     let assembly =
         assemble(track, &timeline.sound, speech, &Fades::default()).map_err(assemble_error)?;
+    write(assembly, target, observer)
+}
+
+/// Writes a further track of an edited clip, of the recording and silence alone.
+pub(crate) fn cut(
+    clip: &Clip,
+    runs: &[SoundRun],
+    target: &Path,
+    observer: &mut dyn Observer,
+) -> Result<(), ProjectError> {
+    let track = ClipTrack::new(clip.clone(), 0)?;
+    let assembly = assemble(track, runs, &[], &Fades::default()).map_err(assemble_error)?;
     write(assembly, target, observer)
 }
 

@@ -1,6 +1,7 @@
 //! The clip that a job works on, opened and checked, with its clocks.
 
 use super::media_error;
+use crate::observer::as_warning;
 use crate::{Observer, ProjectError};
 use edit::{FrameClock, SoundClock};
 use media::{AudioInfo, Clip, VideoInfo};
@@ -61,7 +62,7 @@ impl Source {
     /// Says what is odd in the file.
     pub(crate) fn tell_warnings(&self, observer: &mut dyn Observer) {
         for warning in &self.clip.info().warnings {
-            observer.warn(warning.trim_end_matches('.'));
+            observer.warn(&as_warning(warning));
         }
     }
 
