@@ -96,11 +96,76 @@ pub fn renewed(file: &ModelFile, which: &Patterns, seed: u64) -> Result<ModelFil
         };
         tensors.insert(name.clone(), value);
     }
-    let metadata = ["config", "format"]
+    Ok(ModelFile::from_tensors(file.origin(), tensors, metadata_of(file)))
+}
+
+/// `file` with the tensors of `other` that fit `names`.
+///
+/// # Errors
+/// When a pattern fits nothing, or a tensor can't be read.
+pub fn with_part(file: &ModelFile, other: &ModelFile, names: &Patterns) -> Result<ModelFile> {
+    let shapes = other.shapes();
+    if let Some(idle) = names.idle(shapes.keys().map(String::as_str)) {
+        return Err(TrainError::Recipe(format!(
+            "the pattern '{idle}' of model.parts fits no tensor of {}",
+            other.origin()
+        )));
+    }
+    let mut tensors = all_of(file)?;
+    let view = other.view(candle_core::DType::F32, &Device::Cpu)?;
+    for name in shapes.keys().filter(|name| names.fit(name)) {
+        tensors.insert(name.clone(), view.get_any(name)?);
+    }
+    Ok(ModelFile::from_tensors(file.origin(), tensors, metadata_of(file)))
+}
+
+/// `file` with `add` merged into its config, and first values for the tensors that it then lacks.
+///
+/// # Errors
+/// When the config does not hold together, or a tensor can't be read.
+pub fn completed(file: &ModelFile, add: &Value, readings: usize, seed: u64) -> Result<ModelFile> {
+    let mut config = file.config()?;
+    merge(&mut config, add);
+    let mut tensors = all_of(file)?;
+    for (name, shape) in shapes(&config, readings)? {
+        if !tensors.contains_key(&name) {
+            let value = first_values(&name, &shape, seed)?;
+            tensors.insert(name, value);
+        }
+    }
+    let mut metadata = metadata_of(file);
+    metadata.insert("config".to_owned(), config.to_string());
+    Ok(ModelFile::from_tensors(file.origin(), tensors, metadata))
+}
+
+/// Objects are merged, everything else is replaced.
+fn merge(into: &mut Value, add: &Value) {
+    match (into, add) {
+        (Value::Object(into), Value::Object(add)) => {
+            for (key, value) in add {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, add) => *into = add.clone(),
+    }
+}
+
+/// All tensors, in `f32`.
+fn all_of(file: &ModelFile) -> Result<BTreeMap<String, Tensor>> {
+    let view = file.view(candle_core::DType::F32, &Device::Cpu)?;
+    let mut tensors = BTreeMap::new();
+    for name in view.names() {
+        let tensor = view.get_any(&name)?;
+        tensors.insert(name, tensor);
+    }
+    Ok(tensors)
+}
+
+fn metadata_of(file: &ModelFile) -> BTreeMap<String, String> {
+    ["config", "format"]
         .into_iter()
         .filter_map(|key| Some((key.to_owned(), file.metadata(key)?.to_owned())))
-        .collect();
-    Ok(ModelFile::from_tensors(file.origin(), tensors, metadata))
+        .collect()
 }
 
 /// What a tensor of this name starts at.

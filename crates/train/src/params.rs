@@ -9,6 +9,9 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Result, TrainError};
 use crate::pattern::Patterns;
 
+/// Frozen tensors with fewer numbers are not worth shortening.
+const LARGE: usize = 4096;
+
 /// Named tensors, a part of them trained. Names are those of the weight file.
 #[derive(Debug, Clone, Default)]
 pub struct Parameters {
@@ -41,7 +44,7 @@ impl Parameters {
             if train.fit(name) && !freeze.fit(name) {
                 all.insert_trained(name, &tensor)?;
             } else {
-                all.insert_frozen(name, tensor);
+                all.insert_frozen(name, &tensor)?;
             }
         }
         for key in ["config", "format"] {
@@ -64,10 +67,23 @@ impl Parameters {
         Ok(())
     }
 
-    /// Adds a tensor that stays as it is, or replaces what has the name.
-    pub fn insert_frozen(&mut self, name: &str, values: Tensor) {
+    /// Adds a tensor that stays as it is, or replaces what has the name. Values that bf16 holds exactly are kept
+    /// so, at half the memory.
+    ///
+    /// # Errors
+    /// When the values can't be read.
+    pub fn insert_frozen(&mut self, name: &str, values: &Tensor) -> Result<()> {
+        let mut values = values.detach();
+        if values.dtype() == DType::F32 && values.elem_count() >= LARGE {
+            let short = values.to_dtype(DType::BF16)?;
+            let lost = (short.to_dtype(DType::F32)? - &values)?;
+            if lost.abs()?.max_all()?.to_scalar::<f32>()? == 0.0 {
+                values = short;
+            }
+        }
         self.trained.remove(name);
-        self.frozen.insert(name.to_owned(), values.detach());
+        self.frozen.insert(name.to_owned(), values);
+        Ok(())
     }
 
     /// Trained tensors by name.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use data::{Batch, DataRecipe, MaskKind, Source};
-pub use model::{DTypeName, ModelRecipe, OptimiserRecipe, RateScale, RuleName};
+pub use model::{DTypeName, ModelRecipe, OptimiserRecipe, Part, RateScale, RuleName};
 pub use objective::{Objective, ReadoutRecipe, References, SoundObjective, VaeObjective};
 
 use crate::conditions::ConditionRates;
@@ -164,3 +164,6 @@ impl Recipe {
         Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

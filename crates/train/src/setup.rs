@@ -92,11 +92,21 @@ pub fn weights(recipe: &Recipe, around: &Surroundings<'_>) -> Result<ModelFile> 
             .map_err(|error| TrainError::file(&path, format!("it is no JSON: {error}")))?;
         return init::fresh(&config, 1 + recipe.sound.components, recipe.seed);
     }
-    let name = model.weights.as_deref().unwrap_or("tiny");
-    let file = match (around.embedded)(name) {
-        Some(file) => file,
-        None => ModelFile::open(around.base.join(name))?,
+    let open = |name: &str| match (around.embedded)(name) {
+        Some(file) => Ok(file),
+        None => ModelFile::open(around.base.join(name)),
     };
+    let mut file = open(model.weights.as_deref().unwrap_or("tiny"))?;
+    for part in &model.parts {
+        file = init::with_part(&file, &open(&part.from)?, &part.names)?;
+    }
+    if let Some(add) = &model.add {
+        let path = around.base.join(add);
+        let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
+        let add: Value = serde_json::from_str(&text)
+            .map_err(|error| TrainError::file(&path, format!("it is no JSON: {error}")))?;
+        file = init::completed(&file, &add, 1 + recipe.sound.components, recipe.seed)?;
+    }
     if model.fresh.0.is_empty() {
         return Ok(file);
     }
@@ -115,7 +125,7 @@ pub fn parameters(recipe: &Recipe, file: &ModelFile) -> Result<Parameters> {
     for name in trained.iter().filter(|name| constants.fit(name)) {
         if let Some(var) = parameters.trained().get(name) {
             let values = var.as_detached_tensor();
-            parameters.insert_frozen(name, values);
+            parameters.insert_frozen(name, &values)?;
         }
     }
     if let Some(lora) = &recipe.model.lora {

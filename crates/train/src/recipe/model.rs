@@ -35,6 +35,12 @@ pub struct ModelRecipe {
     pub weights: Option<String>,
     /// A JSON file with a config, for weights that start at random.
     pub config: Option<String>,
+    /// A JSON file whose objects are added to the weight file's config, for parts that it lacks (the sound's,
+    /// in a published LTX-Video file). Tensors that the config then asks for and nobody has start at random.
+    pub add: Option<String>,
+    /// Tensors taken from other files.
+    #[serde(default)]
+    pub parts: Vec<Part>,
     /// Parts of `weights` that start at random all the same.
     #[serde(default)]
     pub fresh: Patterns,
@@ -49,6 +55,16 @@ pub struct ModelRecipe {
     pub freeze: Patterns,
     /// Low-rank additions, trained besides.
     pub lora: Option<LoraOptions>,
+}
+
+/// Tensors of another file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// A weight file, `tiny` for the embedded one; relative to the recipe.
+    pub from: String,
+    /// Which of its tensors.
+    pub names: Patterns,
 }
 
 /// The rule's name.
