@@ -139,16 +139,12 @@ impl ModelFile {
     /// # Errors
     /// When it is no JSON.
     pub fn config_if_any(&self) -> Result<Option<serde_json::Value>> {
-        let beside = self.config_beside();
         let text = match self.metadata("config") {
-            Some(text) => text.to_owned(),
-            None if beside.is_file() => {
-                std::fs::read_to_string(&beside).map_err(|source| WeightsError::Read {
-                    path: beside,
-                    source,
-                })?
-            }
-            None => return Ok(None),
+            Some(text) => Some(text.to_owned()),
+            None => self.text_beside("config.json")?,
+        };
+        let Some(text) = text else {
+            return Ok(None);
         };
         serde_json::from_str(&text)
             .map(Some)
@@ -158,17 +154,29 @@ impl ModelFile {
             })
     }
 
-    /// Where a `config.json` would lie; an empty path for tensors in memory.
-    fn config_beside(&self) -> PathBuf {
+    /// Where a file of that name would lie in the same folder; an empty path for tensors in
+    /// memory.
+    fn beside(&self, name: &str) -> PathBuf {
         if matches!(self.source, Source::Memory { .. }) {
             return PathBuf::new();
         }
         let path = Path::new(&self.origin);
         if path.is_dir() {
-            path.join("config.json")
+            path.join(name)
         } else {
-            path.with_file_name("config.json")
+            path.with_file_name(name)
         }
+    }
+
+    /// The text of a file of that name in the same folder, if there is one.
+    pub(crate) fn text_beside(&self, name: &str) -> Result<Option<String>> {
+        let path = self.beside(name);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        std::fs::read_to_string(&path)
+            .map(Some)
+            .map_err(|source| WeightsError::Read { path, source }.into())
     }
 
     /// Names and shapes of all tensors.

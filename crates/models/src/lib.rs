@@ -11,6 +11,7 @@ mod file;
 pub mod forward;
 pub mod i3d;
 pub mod inception;
+pub mod lora;
 pub mod lpips;
 pub mod ltx;
 pub mod mel_encoder;

@@ -89,7 +89,7 @@ impl Block {
         })
     }
 
-    /// See [`super::Transformer::each_linear`].
+    /// See [`crate::lora::HasLinears`].
     pub(super) fn each_linear(&mut self, mut f: impl FnMut(&str, &mut Linear)) {
         let attentions = [
             ("attn1", Some(&mut self.attn1)),

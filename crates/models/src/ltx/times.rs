@@ -51,7 +51,7 @@ impl AdaLayerNormSingle {
         })
     }
 
-    /// See [`super::Transformer::each_linear`].
+    /// See [`crate::lora::HasLinears`].
     pub(super) fn each_linear(&mut self, mut f: impl FnMut(&str, &mut Linear)) {
         let [first, second] = self.emb.linears_mut();
         f("emb.timestep_embedder.linear_1", first);

@@ -16,6 +16,7 @@ use super::rope::{Position, Rope};
 use super::times::AdaLayerNormSingle;
 use crate::error::{ModelError, Result};
 use crate::file::ModelFile;
+use crate::lora::HasLinears;
 
 /// LTX-Video's transformer.
 #[derive(Debug, Clone)]
@@ -103,23 +104,6 @@ impl Transformer {
 
     pub fn device(&self) -> &Device {
         &self.device
-    }
-
-    /// Calls `f` with every linear layer and its name in the official layout, such as
-    /// `transformer_blocks.0.attn1.to_q`: to give them low-rank additions.
-    pub fn each_linear(&mut self, mut f: impl FnMut(&str, &mut Linear)) {
-        f("patchify_proj", &mut self.patchify_proj);
-        self.adaln_single
-            .each_linear(|name, linear| f(&format!("adaln_single.{name}"), linear));
-        let [first, second] = &mut self.caption_projection;
-        f("caption_projection.linear_1", first);
-        f("caption_projection.linear_2", second);
-        for (index, block) in self.transformer_blocks.iter_mut().enumerate() {
-            block.each_linear(|name, linear| {
-                f(&format!("transformer_blocks.{index}.{name}"), linear);
-            });
-        }
-        f("proj_out", &mut self.proj_out);
     }
 
     /// Tables for tokens at these places.
@@ -284,6 +268,30 @@ impl Transformer {
             ));
         }
         Ok(())
+    }
+}
+
+impl HasLinears for Transformer {
+    fn each_linear(&mut self, f: &mut dyn FnMut(&str, &mut Linear) -> Result<()>) -> Result<()> {
+        let mut result = Ok(());
+        let mut visit = |name: &str, linear: &mut Linear| {
+            if result.is_ok() {
+                result = f(name, linear);
+            }
+        };
+        visit("patchify_proj", &mut self.patchify_proj);
+        self.adaln_single
+            .each_linear(|name, linear| visit(&format!("adaln_single.{name}"), linear));
+        let [first, second] = &mut self.caption_projection;
+        visit("caption_projection.linear_1", first);
+        visit("caption_projection.linear_2", second);
+        for (index, block) in self.transformer_blocks.iter_mut().enumerate() {
+            block.each_linear(|name, linear| {
+                visit(&format!("transformer_blocks.{index}.{name}"), linear);
+            });
+        }
+        visit("proj_out", &mut self.proj_out);
+        result
     }
 }
 
