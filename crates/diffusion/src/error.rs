@@ -12,6 +12,9 @@ pub enum DiffusionError {
     /// Windows that make no sense.
     #[error("windows: {0}")]
     Windows(String),
+    /// A cache that cannot be fitted or read.
+    #[error("cache: {0}")]
+    Cache(String),
     /// A saved state that cannot be read.
     #[error("saved state: {0}")]
     State(String),

@@ -163,7 +163,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_latent_is_visited_once_a_step_and_at_the_ends_twice(
-            latents in 1_usize..400, width in 1_usize..40, shift in 0_usize..40, steps in 1_usize..41,
+            latents in 1_usize..=400, width in 1_usize..40, shift in 0_usize..40, steps in 1_usize..41,
         ) {
             let strategy = ShiftedWindows { width, shift, ends: Ends::Averaged, still: 0.75 };
             for step in 0..steps {
@@ -181,7 +181,7 @@ mod tests {
 
         #[test]
         fn a_circular_partition_visits_every_latent_exactly_once(
-            latents in 1_usize..400, width in 1_usize..40, shift in 0_usize..40, steps in 1_usize..41,
+            latents in 1_usize..=400, width in 1_usize..40, shift in 0_usize..40, steps in 1_usize..41,
         ) {
             let strategy = ShiftedWindows { width, shift, ends: Ends::Circular, still: 0.75 };
             for step in 0..steps {

@@ -20,6 +20,6 @@ pub use block::{Perturbation, SkipMode};
 pub use config::{AudioConfig, Precision, TransformerConfig};
 pub use inputs::{AudioMemory, AudioQueries, Caption, ContextGroup, ContextMemory, Inputs};
 pub use rope::Rope;
-pub use transformer::Transformer;
+pub use transformer::{StepCache, Transformer};
 pub use upsampler::{Upsampler, UpsamplerConfig};
 pub use vae::{Vae, VaeConfig};

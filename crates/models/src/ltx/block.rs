@@ -109,6 +109,13 @@ impl Block {
         f("ff.net.2", &mut self.ff_out);
     }
 
+    /// The modulated input of self-attention, which changes between steps about as much as
+    /// the block's result.
+    pub(super) fn signal(&self, x: &Tensor, times: &Times) -> Result<Tensor> {
+        let [shift, scale, ..] = times.block(&self.scale_shift_table)?;
+        Ok(ops::rms_norm_modulate(x, &scale, &shift, self.eps)?)
+    }
+
     /// `x` `[B, N, D]` to the same.
     pub(super) fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor> {
         if pass.skip == Some(SkipMode::TransformerBlock) {

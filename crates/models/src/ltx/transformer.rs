@@ -13,7 +13,7 @@ use super::block::{Block, Pass, Perturbation, SkipMode};
 use super::inputs::{AudioMemory, AudioQueries, Caption, ContextGroup, ContextMemory, Inputs};
 use super::keys;
 use super::rope::{Position, Rope};
-use super::times::AdaLayerNormSingle;
+use super::times::{AdaLayerNormSingle, Times};
 use crate::error::{ModelError, Result};
 use crate::file::ModelFile;
 use crate::lora::HasLinears;
@@ -221,21 +221,63 @@ impl Transformer {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, inputs: &Inputs<'_>) -> Result<Tensor> {
+        self.forward_cached(inputs, None)
+    }
+
+    /// [`Self::forward`], where a cache may say that the blocks would add what they added
+    /// before (`TeaCache`, fact sheet 7).
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward_cached(
+        &self,
+        inputs: &Inputs<'_>,
+        cache: Option<&mut dyn StepCache>,
+    ) -> Result<Tensor> {
         let (batch, tokens, _) = inputs.latents.dims3()?;
         Self::check_audio(inputs, batch, tokens)?;
         let caption = inputs.caption.for_batch(batch)?;
         let times = self.adaln_single.forward(inputs.timestep, batch, tokens)?;
-        let mut x = self
+        let first = self
             .patchify_proj
             .forward(&inputs.latents.to_dtype(self.dtype)?)?;
+        let x = match cache {
+            None => self.blocks(inputs, first, &times, &caption)?,
+            Some(cache) => {
+                let signal = match self.transformer_blocks.first() {
+                    Some(block) => block.signal(&first, &times)?,
+                    None => first.clone(),
+                };
+                if let Some(residual) = cache.reuse(&signal)? {
+                    (first + residual)?
+                } else {
+                    let x = self.blocks(inputs, first.clone(), &times, &caption)?;
+                    cache.keep(&(&x - first)?)?;
+                    x
+                }
+            }
+        };
+        let [shift, scale] = times.last(&self.scale_shift_table)?;
+        // The reference implementations fix this epsilon, whatever the config says.
+        let x = ops::layer_norm_modulate(&x, &scale, &shift, 1e-6)?;
+        Ok(self.proj_out.forward(&x)?.to_dtype(DType::F32)?)
+    }
+
+    fn blocks(
+        &self,
+        inputs: &Inputs<'_>,
+        mut x: Tensor,
+        times: &Times,
+        caption: &Caption,
+    ) -> Result<Tensor> {
         for (index, block) in self.transformer_blocks.iter().enumerate() {
             let audio = inputs
                 .audio
                 .and_then(|(memory, queries)| Some((memory.blocks.get(index)?, queries)));
             let pass = Pass {
-                times: &times,
+                times,
                 rope: inputs.rope,
-                caption: &caption,
+                caption,
                 skip: skip_of(inputs.perturbation, index),
                 memory: inputs.context.and_then(|memory| memory.blocks.get(index)),
                 audio,
@@ -243,10 +285,7 @@ impl Transformer {
             };
             x = block.forward(&x, &pass)?;
         }
-        let [shift, scale] = times.last(&self.scale_shift_table)?;
-        // The reference implementations fix this epsilon, whatever the config says.
-        let x = ops::layer_norm_modulate(&x, &scale, &shift, 1e-6)?;
-        Ok(self.proj_out.forward(&x)?.to_dtype(DType::F32)?)
+        Ok(x)
     }
 
     fn check_audio(inputs: &Inputs<'_>, batch: usize, tokens: usize) -> Result<()> {
@@ -269,6 +308,23 @@ impl Transformer {
         }
         Ok(())
     }
+}
+
+/// What remembers the sum that the blocks added to their input, from step to step. One
+/// belongs to one guidance branch and one window of tokens.
+pub trait StepCache {
+    /// The sum to use again, when the first block's modulated input `signal` `[B, N, D]` says
+    /// that it would come out nearly the same.
+    ///
+    /// # Errors
+    /// When the shapes differ from those of the step before.
+    fn reuse(&mut self, signal: &Tensor) -> Result<Option<Tensor>>;
+
+    /// The sum as it was computed, after [`Self::reuse`] gave none.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    fn keep(&mut self, residual: &Tensor) -> Result<()>;
 }
 
 impl HasLinears for Transformer {
