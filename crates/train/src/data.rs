@@ -1,11 +1,13 @@
 //! Footage: where clips are, what is computed once of each, and how samples are drawn from them.
 
+pub mod curate;
 mod eigen;
 pub mod encode;
 pub mod footage;
 mod library;
 pub mod prepare;
 mod shape;
+pub mod shards;
 
 pub use encode::Encoder;
 pub use footage::{Footage, FootageClip};

@@ -14,7 +14,7 @@ use media::image::Rgb8;
 pub use edit_yourself::EditYourselfStage;
 pub(crate) use network::object;
 pub use network::{Heard, Network, Noised};
-pub use sound::{SoundClip, SoundStage};
+pub use sound::{BestOffset, SoundClip, SoundStage};
 pub use vae::{PictureClip, VaeStage};
 pub use window::{Cells, Window};
 

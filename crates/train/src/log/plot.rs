@@ -116,6 +116,11 @@ fn dot(picture: &mut Rgb8, x: usize, y: usize, colour: [u8; 3]) {
     }
 }
 
+/// Writes small letters in ink.
+pub(crate) fn write_text(picture: &mut Rgb8, x: usize, y: usize, letters: &str) {
+    text(picture, x, y, letters, INK);
+}
+
 /// Small letters of 5 by 7 dots, 6 apart; letters that the table lacks are left blank.
 fn text(picture: &mut Rgb8, x: usize, y: usize, letters: &str, colour: [u8; 3]) {
     for (index, letter) in letters.chars().enumerate() {
