@@ -219,7 +219,7 @@ fn clock(numbers: &mut Numbers<'_>) -> Option<FrameClock> {
     let (numerator, denominator) = rates[usize::from(numbers.byte() % 7)];
     let rate = FrameRate::new(numerator, denominator).ok()?;
     let frames = u64::from(numbers.byte()) + 1;
-    if numbers.byte() % 2 == 0 {
+    if numbers.byte().is_multiple_of(2) {
         return FrameClock::constant(rate, frames).ok();
     }
     let wild = numbers.byte() == 255;
@@ -254,7 +254,7 @@ fn wish(numbers: &mut Numbers<'_>, transcript: &Transcript, clock: &FrameClock) 
         3 => Wish::Pause(first, Seconds(numbers.share() * 3.0)),
         4 => Wish::RemoveSpan {
             span: span(numbers),
-            exact: numbers.byte() % 2 == 0,
+            exact: numbers.byte().is_multiple_of(2),
         },
         5 => Wish::Retime {
             span: span(numbers),

@@ -8,16 +8,17 @@ mod inspect;
 mod train;
 mod words;
 
-pub(crate) use common::{CommonArguments, DeviceName, RegionName};
-pub(crate) use data::{DataArguments, DataCommand, SynthArguments};
+pub(crate) use common::{CommonArguments, DtypeName, RegionName};
+pub(crate) use data::{
+    CurateArguments, DataArguments, DataCommand, InspectArguments, PackArguments, ShardArguments,
+    SynthArguments,
+};
 pub(crate) use editing::{
     ChangeArguments, DubArguments, EditArguments, PlanArguments, PlanFormat, SyncArguments,
 };
 pub(crate) use eval::{EvalArguments, LpipsName};
-pub(crate) use inspect::{
-    BenchArguments, DtypeName, ForwardArguments, ModelsArguments, ModelsCommand,
-};
-pub(crate) use train::TrainArguments;
+pub(crate) use inspect::{BenchArguments, ForwardArguments, ModelsArguments, ModelsCommand};
+pub(crate) use train::{AdaptArguments, TrainArguments};
 pub(crate) use words::{AlignArguments, TranscribeArguments};
 
 use clap::{Parser, Subcommand};
@@ -55,10 +56,12 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// List the models, or show what a weight file holds
     Models(ModelsArguments),
-    /// Make training data: synthetic talking heads
+    /// Training data: filter, pack and inspect footage; synthetic talking heads
     Data(DataArguments),
     /// Train or fine-tune by a recipe; goes on where it was stopped
     Train(TrainArguments),
+    /// Fit a small LoRA to one speaker's own clip
+    Adapt(AdaptArguments),
     /// Run one network on saved tensors
     Forward(ForwardArguments),
     /// Measure a made clip against its reference, or many by a suite

@@ -1,7 +1,7 @@
 //! Settings and where they come from, strongest first: flags, `REWORD_*` variables, `reword.toml` beside the
 //! clip, the user's own config file. (The variables are read by the argument parser.)
 
-use crate::arguments::{CommonArguments, DeviceName, RegionName};
+use crate::arguments::{CommonArguments, DtypeName, RegionName};
 use crate::failure::Failure;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ struct SettingsFile {
     model: Option<String>,
     method: Option<String>,
     device: Option<String>,
+    dtype: Option<String>,
+    memory: Option<String>,
     steps: Option<u32>,
     seed: Option<u64>,
     audio_guidance: Option<f32>,
@@ -26,6 +28,9 @@ struct SettingsFile {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) model: Option<String>,
+    pub(crate) dtype: DtypeName,
+    /// Bytes that may be used.
+    pub(crate) memory: Option<u64>,
     pub(crate) steps: Option<u32>,
     pub(crate) seed: u64,
     pub(crate) audio_guidance: Option<f32>,
@@ -61,17 +66,18 @@ impl Settings {
             return Err(Failure::usage(format!("there is no method `{method}`"))
                 .with_hint("the method is `edit-yourself`"));
         }
-        let device = match (common.device, file.device.as_deref()) {
-            (Some(device), _) => device,
-            (None, None | Some("auto")) => DeviceName::Auto,
-            (None, Some("cpu")) => DeviceName::Cpu,
+        check_device(common.device.as_deref().or(file.device.as_deref()))?;
+        let dtype = match (common.dtype, file.dtype.as_deref()) {
+            (Some(dtype), _) => dtype,
+            (None, None | Some("f32")) => DtypeName::F32,
+            (None, Some("bf16")) => DtypeName::Bf16,
             (None, Some(other)) => {
-                return Err(Failure::usage(format!("there is no device `{other}`"))
-                    .with_hint("use auto or cpu"));
+                return Err(Failure::usage(format!("there is no dtype `{other}`"))
+                    .with_hint("use f32 or bf16"));
             }
         };
-        // Both mean the processor in this build.
-        let (DeviceName::Auto | DeviceName::Cpu) = device;
+        let memory = common.memory.as_deref().or(file.memory.as_deref());
+        let memory = memory.map(bytes).transpose()?;
         let region = match (common.region, file.region.as_deref()) {
             (Some(region), _) => region,
             (None, None | Some("lip")) => RegionName::Lip,
@@ -104,6 +110,8 @@ impl Settings {
         }
         Ok(Self {
             model: common.model.clone().or(file.model),
+            dtype,
+            memory,
             steps: common.steps.or(file.steps),
             seed: common.seed.or(file.seed).unwrap_or(0),
             audio_guidance,
@@ -118,6 +126,62 @@ impl Settings {
             report: common.report.clone(),
         })
     }
+}
+
+/// The processor is what this build computes on; other devices that the product knows are missing here.
+fn check_device(name: Option<&str>) -> Result<(), Failure> {
+    let Some(name) = name else {
+        return Ok(());
+    };
+    let (kind, number) = match name.split_once(':') {
+        Some((kind, number)) => (kind, Some(number)),
+        None => (name, None),
+    };
+    match (kind, number) {
+        ("auto" | "cpu", None) => Ok(()),
+        ("vulkan" | "metal" | "cuda", None) => Err(no_device(name)),
+        ("cuda", Some(number)) if number.parse::<u32>().is_ok() => Err(no_device(name)),
+        _ => Err(Failure::usage(format!("there is no device `{name}`"))
+            .with_hint("use auto, cpu, cuda, cuda:N, vulkan or metal")),
+    }
+}
+
+fn no_device(name: &str) -> Failure {
+    Failure::missing(format!(
+        "this build computes on the processor; it can't use the device {name}"
+    ))
+    .with_hint("leave --device out, or give cpu")
+}
+
+/// A size such as `24GiB`, `1.5G`, `800 MB`, `123456`.
+fn bytes(text: &str) -> Result<u64, Failure> {
+    let wrong = || {
+        Failure::usage(format!("--memory {text} is not a size"))
+            .with_hint("give a number with a unit, such as 800MiB or 24GiB")
+    };
+    let trimmed = text.trim();
+    let split = trimmed
+        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+        .unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(split);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kib" => 1024.0,
+        "kb" => 1e3,
+        "m" | "mib" => 1024.0 * 1024.0,
+        "mb" => 1e6,
+        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        "gb" => 1e9,
+        "t" | "tib" => 1024.0_f64.powi(4),
+        "tb" => 1e12,
+        _ => return Err(wrong()),
+    };
+    let size = number * factor;
+    if !(1.0..1e18).contains(&size) {
+        return Err(wrong());
+    }
+    Ok(size as u64)
 }
 
 /// Strongest first.
@@ -160,6 +224,8 @@ fn strongest(strong: SettingsFile, weak: SettingsFile) -> SettingsFile {
         model: strong.model.or(weak.model),
         method: strong.method.or(weak.method),
         device: strong.device.or(weak.device),
+        dtype: strong.dtype.or(weak.dtype),
+        memory: strong.memory.or(weak.memory),
         steps: strong.steps.or(weak.steps),
         seed: strong.seed.or(weak.seed),
         audio_guidance: strong.audio_guidance.or(weak.audio_guidance),
@@ -167,5 +233,39 @@ fn strongest(strong: SettingsFile, weak: SettingsFile) -> SettingsFile {
         face: strong.face.or(weak.face),
         voice: strong.voice.or(weak.voice),
         language: strong.language.or(weak.language),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_numbers_with_units() {
+        assert_eq!(bytes("24GiB").unwrap(), 24 << 30);
+        assert_eq!(bytes("1.5 g").unwrap(), 3 << 29);
+        assert_eq!(bytes("800MB").unwrap(), 800_000_000);
+        assert_eq!(bytes("123456").unwrap(), 123_456);
+        for wrong in ["", "much", "GiB", "-1G", "1.2.3G", "0", "3 parsecs"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn devices_are_here_or_missing_or_nonsense() {
+        let class = |name| check_device(Some(name)).map_err(|failure| failure.text(true));
+        assert!(class("auto").is_ok() && class("cpu").is_ok() && check_device(None).is_ok());
+        for missing in ["cuda", "cuda:1", "vulkan", "metal"] {
+            assert!(
+                class(missing).unwrap_err().contains("\"missing\""),
+                "{missing}"
+            );
+        }
+        for nonsense in ["gpu", "cuda:x", "cpu:1", ""] {
+            assert!(
+                class(nonsense).unwrap_err().contains("\"usage\""),
+                "{nonsense}"
+            );
+        }
     }
 }

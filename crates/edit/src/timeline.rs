@@ -6,6 +6,7 @@
 //! between. At the end, the sound is trimmed or padded to the last frame's end.
 
 mod layout;
+mod part;
 mod retime;
 mod seams;
 mod sound;

@@ -94,6 +94,8 @@ pub struct RenderOptions {
     /// When the first frame is shown, the sound starting at zero. By default: with copied
     /// sound where the source has it, otherwise zero.
     pub start: Option<Seconds>,
+    /// For a first look: pictures whose shorter side has this many pixels at most, encoded quickly in a common codec.
+    pub preview: Option<usize>,
 }
 
 impl Default for RenderOptions {
@@ -101,6 +103,7 @@ impl Default for RenderOptions {
         Self {
             copy: true,
             start: None,
+            preview: None,
         }
     }
 }
@@ -137,6 +140,8 @@ pub struct RenderReport {
     pub duration: Seconds,
     /// What became of every frame, in order.
     pub spans: Vec<RenderedSpan>,
+    /// Pixels of the stored picture, before it is turned to be shown.
+    pub size: (usize, usize),
     /// Codec of the picture.
     pub video_codec: String,
     /// Codec of the sound.
@@ -176,13 +181,16 @@ pub fn render<'a>(
     let container = Container::of(output)?;
     let video = clip.video()?;
     plan::check(spans, video, clip)?;
-    let mut picture = Picture::of_clip(clip, container)?;
+    let mut picture = match options.preview {
+        None => Picture::of_clip(clip, container)?,
+        Some(side) => Picture::small(clip, container, side)?,
+    };
     let start = options.start.unwrap_or(match sound {
         Sound::Copy => video.times.start(FrameIndex::ZERO),
         _ => Seconds::ZERO,
     });
     let mut notes = picture.notes.clone();
-    let copy = if !options.copy {
+    let copy = if !options.copy || options.preview.is_some() {
         None
     } else {
         match picture.copying(clip) {
@@ -259,6 +267,7 @@ impl Job<'_> {
         let base = clock.base();
         let rate = picture.rate;
         let video_codec = picture.codec.to_owned();
+        let size = (picture.setup.width, picture.setup.height);
         let spans = plan::report(&segments);
         let copied = spans.iter().any(|span| span.kind == SpanKind::Copied);
         let mut pictures =
@@ -349,6 +358,7 @@ impl Job<'_> {
             frames: pictures.written(),
             duration: end - pictures.start(),
             spans,
+            size,
             video_codec,
             audio_codec: sounds.first().and_then(SoundTrack::codec),
             notes,

@@ -58,6 +58,11 @@ impl JobKey {
             region,
             face,
             preview,
+            from,
+            to,
+            // How much memory a job has changes how fast it is, not what it makes.
+            memory: _,
+            precision,
             resume: _,
         } = request;
         self.add_file("clip", clip)?;
@@ -70,7 +75,10 @@ impl JobKey {
         }
         self.add(
             "settings",
-            format!("{steps:?} {seed} {audio_guidance:?} {region:?} {face:?} {preview}").as_bytes(),
+            format!(
+                "{steps:?} {seed} {audio_guidance:?} {region:?} {face:?} {preview} {from:?} {to:?} {precision:?}"
+            )
+            .as_bytes(),
         );
         Ok(())
     }

@@ -22,7 +22,9 @@ pub use report::{
     Report, ReportEdit, ReportInput, ReportModel, ReportOutput, ReportSpan, SpanKind,
     peak_memory_bytes,
 };
-pub use request::{ChangeRequest, DubRequest, FaceRequest, RegionRequest, RenderRequest};
+pub use request::{
+    ChangeRequest, DubRequest, FaceRequest, Precision, RegionRequest, RenderRequest,
+};
 
 /// The embedded model's file.
 pub fn embedded_model() -> &'static [u8] {

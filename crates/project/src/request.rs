@@ -38,6 +38,28 @@ impl RegionRequest {
     }
 }
 
+/// In which numbers the model computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bit.
+    #[default]
+    F32,
+    /// The upper half of them: less memory, and faster where the processor multiplies them.
+    Bf16,
+}
+
+impl RenderRequest {
+    /// The denoising steps of this job with a model that takes `own` steps by itself.
+    pub fn steps_of(&self, own: usize) -> usize {
+        let wanted = self.steps.map_or(own, |steps| steps as usize);
+        if self.preview {
+            wanted.div_ceil(2)
+        } else {
+            wanted
+        }
+    }
+}
+
 /// What every rendering job takes.
 #[derive(Clone, Debug)]
 pub struct RenderRequest {
@@ -57,8 +79,16 @@ pub struct RenderRequest {
     pub region: RegionRequest,
     /// Whose.
     pub face: FaceRequest,
-    /// Half the steps, for a first look.
+    /// Half the steps and small pictures, for a first look.
     pub preview: bool,
+    /// Only change what lies in this part of the clip.
+    pub from: Option<Seconds>,
+    /// Only change what lies in this part of the clip.
+    pub to: Option<Seconds>,
+    /// Bytes of memory that the job may use; nothing for what it likes.
+    pub memory: Option<u64>,
+    /// In which numbers the model computes.
+    pub precision: Precision,
     /// Go on with a run that was stopped.
     pub resume: bool,
 }

@@ -9,6 +9,7 @@ pub(crate) mod heads;
 pub(crate) mod lips;
 pub(crate) mod listen;
 pub(crate) mod look;
+pub(crate) mod memory;
 pub(crate) mod model;
 pub(crate) mod output;
 pub(crate) mod pictures;

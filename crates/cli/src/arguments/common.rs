@@ -3,13 +3,13 @@
 use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Where tensors are computed.
+/// In which numbers the model computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DeviceName {
-    /// The best one that this machine has
-    Auto,
-    /// The processor
-    Cpu,
+pub(crate) enum DtypeName {
+    /// 32 bit
+    F32,
+    /// The upper half of them: less memory
+    Bf16,
 }
 
 /// The part of the picture that is made anew.
@@ -35,9 +35,17 @@ pub(crate) struct CommonArguments {
     #[arg(long, global = true, env = "REWORD_METHOD", value_name = "NAME")]
     pub(crate) method: Option<String>,
 
-    /// Where to compute [default: auto]
-    #[arg(long, global = true, env = "REWORD_DEVICE", value_enum)]
-    pub(crate) device: Option<DeviceName>,
+    /// Where to compute: auto, cpu, cuda[:N], vulkan or metal; this build has the processor only [default: auto]
+    #[arg(long, global = true, env = "REWORD_DEVICE", value_name = "NAME")]
+    pub(crate) device: Option<String>,
+
+    /// In which numbers the model computes [default: f32]
+    #[arg(long, global = true, env = "REWORD_DTYPE", value_enum)]
+    pub(crate) dtype: Option<DtypeName>,
+
+    /// Use no more memory than this, such as 2GiB; refuse what can't be done with it [default: no limit]
+    #[arg(long, global = true, env = "REWORD_MEMORY", value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
 
     /// Denoising steps [default: the model's own]
     #[arg(long, global = true, env = "REWORD_STEPS", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -64,15 +72,15 @@ pub(crate) struct CommonArguments {
     #[arg(long, global = true, env = "REWORD_FACE", value_name = "N|X,Y")]
     pub(crate) face: Option<String>,
 
-    /// Change nothing that is said before this time, in seconds (edit, plan)
+    /// Change nothing before this time, in seconds (edit, plan, sync)
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) from: Option<f64>,
 
-    /// Change nothing that is said from this time on, in seconds (edit, plan)
+    /// Change nothing from this time on, in seconds (edit, plan, sync)
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) to: Option<f64>,
 
-    /// Fast: half the steps
+    /// For a first look, fast: half the steps, and pictures of 360 pixels on their shorter side
     #[arg(long, global = true)]
     pub(crate) preview: bool,
 

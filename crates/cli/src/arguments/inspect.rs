@@ -1,6 +1,6 @@
 //! `models`, `forward`, `bench`.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 /// `reword models`
@@ -23,15 +23,6 @@ pub(crate) enum ModelsCommand {
     },
 }
 
-/// What numbers a network computes with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DtypeName {
-    /// 32 bit
-    F32,
-    /// 16 bit with the range of 32
-    Bf16,
-}
-
 /// `reword forward`
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ForwardArguments {
@@ -41,10 +32,6 @@ pub(crate) struct ForwardArguments {
     /// Its weights: safetensors in one file, an index of shards, or a folder; or GGUF
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: PathBuf,
-
-    /// What it computes with, however the weights are stored
-    #[arg(long, env = "REWORD_DTYPE", value_enum, default_value = "f32")]
-    pub(crate) dtype: DtypeName,
 
     /// The input tensors, as safetensors
     #[arg(long, value_name = "FILE")]

@@ -10,7 +10,9 @@ use media::image::Rgb8;
 use media::info::{ColourTags, Rotation};
 use media::render::{BoxError, NewClip, Sound, write_clip};
 use media::{AudioBlock, Clip, Frame, OpenOptions, PixelFormat};
-use project::{ChangeRequest, FaceRequest, RegionRequest, RenderRequest, Report, Silent};
+use project::{
+    ChangeRequest, FaceRequest, Precision, RegionRequest, RenderRequest, Report, Silent,
+};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -115,6 +117,10 @@ fn request(clip: &Path, output: &Path, settings: &Settings) -> RenderRequest {
         region: RegionRequest::Lip,
         face: FaceRequest::Speaking,
         preview: false,
+        from: None,
+        to: None,
+        memory: None,
+        precision: Precision::F32,
         resume: false,
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn run(
         config: config.as_ref(),
         preset: preset.as_deref(),
         inputs: &inputs,
-        dtype: match arguments.dtype {
+        dtype: match common.dtype.unwrap_or(DtypeName::F32) {
             DtypeName::F32 => DType::F32,
             DtypeName::Bf16 => DType::BF16,
         },

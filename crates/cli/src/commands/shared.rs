@@ -1,10 +1,10 @@
 //! What several commands do the same way.
 
-use crate::arguments::{ChangeArguments, RegionName};
+use crate::arguments::{ChangeArguments, DtypeName, RegionName};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
-use project::{ChangeRequest, FaceRequest, RegionRequest, RenderRequest, Report};
+use project::{ChangeRequest, FaceRequest, Precision, RegionRequest, RenderRequest, Report};
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -156,6 +156,13 @@ pub(crate) fn render_request(
         },
         face: face(settings)?,
         preview: settings.preview,
+        from: settings.from.map(Seconds),
+        to: settings.to.map(Seconds),
+        memory: settings.memory,
+        precision: match settings.dtype {
+            DtypeName::F32 => Precision::F32,
+            DtypeName::Bf16 => Precision::Bf16,
+        },
         resume: settings.resume,
     })
 }

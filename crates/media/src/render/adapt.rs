@@ -87,6 +87,47 @@ pub(super) fn planes(frame: &Frame, to: PixelFormat) -> Vec<Plane> {
         .collect()
 }
 
+/// The planes of a frame in another format and a smaller size: each sample is the mean of those that it covers.
+pub(super) fn shrunk(
+    frame: &Frame,
+    to: PixelFormat,
+    (width, height): (usize, usize),
+) -> Vec<Plane> {
+    let from = frame.format();
+    (0..to.chroma.planes())
+        .map(|index| {
+            let (columns, rows) = to.plane_size(index, width, height);
+            let mut values = vec![1_u16 << (to.bits - 1); columns * rows];
+            if let Some(plane) = frame.planes().get(index) {
+                let covers = |at: usize, parts: usize, whole: usize| {
+                    let start = at * whole / parts;
+                    start..((at + 1) * whole / parts).max(start + 1).min(whole.max(1))
+                };
+                for (at, value) in values.iter_mut().enumerate() {
+                    let across = covers(at % columns, columns, plane.width);
+                    let (mut sum, mut count) = (0.0, 0.0_f32);
+                    for y in covers(at / columns, rows, plane.height) {
+                        for x in across.clone() {
+                            sum += plane.samples.get(y * plane.width + x);
+                            count += 1.0;
+                        }
+                    }
+                    *value = rescale(sum / count.max(1.0), from.bits, to.bits);
+                }
+            }
+            Plane {
+                width: columns,
+                height: rows,
+                samples: if to.bits == 8 {
+                    Samples::Bytes(values.into_iter().map(|value| value as u8).collect())
+                } else {
+                    Samples::Words(values)
+                },
+            }
+        })
+        .collect()
+}
+
 fn rescale(value: f32, from: u8, to: u8) -> u16 {
     let factor = f32::from(to).exp2() / f32::from(from).exp2();
     let maximum = f32::from(to).exp2() - 1.0;
@@ -119,6 +160,29 @@ mod tests {
             let back = changed.to_rgb_f32();
             assert!((back.pixel(4, 2)[0] - 0.7).abs() < 0.01);
         }
+    }
+
+    #[test]
+    fn small_pictures_show_the_same_colours() {
+        let tags = ColourTags::default();
+        let mut image = RgbF32::filled(640, 362, [0.7, 0.3, 0.2]);
+        for y in 0..362 {
+            for x in 320..640 {
+                image.set_pixel(x, y, [0.1, 0.2, 0.8]);
+            }
+        }
+        let format = PixelFormat {
+            chroma: Chroma::C422,
+            bits: 10,
+        };
+        let frame = Frame::from_rgb(&image, format, tags, Rotation::None).unwrap();
+        let to = PixelFormat::YUV420;
+        let planes = shrunk(&frame, to, (160, 90));
+        let small = Frame::from_planes(160, 90, to, planes, tags)
+            .unwrap()
+            .to_rgb_f32();
+        assert!((small.pixel(40, 45)[0] - 0.7).abs() < 0.02);
+        assert!((small.pixel(120, 45)[2] - 0.8).abs() < 0.02);
     }
 
     #[test]

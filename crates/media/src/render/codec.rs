@@ -68,6 +68,8 @@ pub(super) struct Picture {
     pub(super) setup: VideoSetup,
     /// The format that frames come in.
     pub(super) delivered: PixelFormat,
+    /// The size that frames come in.
+    pub(super) delivered_size: (usize, usize),
     pub(super) rate: FrameRate,
     side_data: Vec<SideData>,
     tag: u32,
@@ -126,6 +128,50 @@ impl Picture {
                 picture.tag = source.tag;
             }
         }
+        Ok(picture)
+    }
+
+    /// For a first look at a clip's pictures: small, 8 bit, quickly encoded.
+    pub(super) fn small(
+        clip: &Clip,
+        container: Container,
+        side: usize,
+    ) -> Result<Self, RenderError> {
+        let video = clip.video()?;
+        let source = &clip.index()?.parameters;
+        let (width, height) = (video.coded_width as usize, video.coded_height as usize);
+        let factor = (side as f64 / width.min(height).max(1) as f64).min(1.0);
+        let even = |pixels: usize| ((pixels as f64 * factor / 2.0).round() as usize).max(1) * 2;
+        let mut picture = Self::new(
+            container.video_codec("h264"),
+            container,
+            (even(width), even(height)),
+            PixelFormat::YUV420,
+            video.colour,
+            video.rate,
+            None,
+            &HdrMetadata::default(),
+            vec![format!(
+                "This is a preview of {}x{} pixels.",
+                even(width),
+                even(height)
+            )],
+        )?;
+        for (key, value) in &mut picture.setup.options {
+            match *key {
+                "crf" if picture.codec == "h264" => "23".clone_into(value),
+                "crf" => "40".clone_into(value),
+                "preset" => "superfast".clone_into(value),
+                "cpu-used" => "8".clone_into(value),
+                "qmax" => "63".clone_into(value),
+                "x264-params" => "bframes=0:open-gop=0:keyint=120".clone_into(value),
+                _ => {}
+            }
+        }
+        picture.delivered = video.format;
+        picture.delivered_size = (width, height);
+        picture.setup.aspect = (video.pixel_aspect.0 as i32, video.pixel_aspect.1 as i32);
+        picture.side_data.clone_from(&source.side_data);
         Ok(picture)
     }
 
@@ -206,6 +252,7 @@ impl Picture {
                 threads: THREADS,
             },
             delivered,
+            delivered_size: size,
             rate,
             side_data: Vec::new(),
             tag,

@@ -187,8 +187,8 @@ impl<'a> PictureTrack<'a> {
                     source,
                 })?;
                 let found = (frame.stored_size().0, frame.stored_size().1, frame.format());
-                let setup = &self.picture.setup;
-                let expected = (setup.width, setup.height, self.picture.delivered);
+                let (width, height) = self.picture.delivered_size;
+                let expected = (width, height, self.picture.delivered);
                 if found != expected {
                     return Err(RenderError::Mismatch {
                         output: next,
@@ -306,7 +306,10 @@ impl<'a> PictureTrack<'a> {
         let setup = &self.picture.setup;
         let (width, height) = (setup.width, setup.height);
         let duration = self.clock.duration_of(self.output.0);
-        let sent = if frame.format() == setup.format {
+        let sent = if frame.stored_size() != (width, height) {
+            let planes = adapt::shrunk(frame, setup.format, (width, height));
+            encoder.picture(width, height, setup.format, &planes, pts, duration)
+        } else if frame.format() == setup.format {
             encoder.picture(width, height, setup.format, frame.planes(), pts, duration)
         } else {
             let planes = adapt::planes(frame, setup.format);

@@ -28,6 +28,12 @@ pub fn dub(
     observer: &mut dyn Observer,
 ) -> Result<Report, ProjectError> {
     let mut watch = Watch::new(observer);
+    if request.from.is_some() || request.to.is_some() {
+        return Err(ProjectError::usage(
+            "dub retimes the whole clip; --from and --to can't be used with it",
+        )
+        .with_hint("`reword sync` lays a track under a part of a clip"));
+    }
     let given = Given::open(request, speech, &mut watch)?;
     let (duration, lasts) = (given.source.duration(), given.length);
     let Words {

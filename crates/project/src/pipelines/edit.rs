@@ -21,7 +21,8 @@ pub fn edit(
     let mut watch = Watch::new(observer);
     output::check_clip(&request.clip)?;
     output::check(&request.output, &[&request.clip])?;
-    let planned = plan(&request.clip, change, request.face, &mut watch)?;
+    let mut planned = plan(&request.clip, change, request.face, &mut watch)?;
+    planned.source = planned.source.within(request.memory)?;
     let mut key = JobKey::new();
     key.add("pipeline", b"edit");
     key.add_request(request)?;

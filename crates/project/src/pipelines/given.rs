@@ -9,9 +9,11 @@ use crate::watch::Watch;
 use crate::{Job, JobKey, Observer, ProjectError, RenderRequest, Stage};
 use edit::cuts::Energy;
 use edit::{SoundClock, Timeline};
-use media::sound::SoundFile;
+use media::sound::{MonoReader, SoundFile};
+use speech::wave::Wave;
+use std::ops::Range;
 use std::path::Path;
-use units::{FrameIndex, Seconds};
+use units::{FrameIndex, SampleIndex, Seconds};
 
 /// A clip and the track that it is to speak.
 pub(super) struct Given<'a> {
@@ -35,12 +37,11 @@ impl<'a> Given<'a> {
         output::check_clip(&request.clip)?;
         output::check(&request.output, &[&request.clip, path])?;
         watch.begin(Stage::Read, 0);
-        let source = Source::open(&request.clip)?;
+        let source = Source::open(&request.clip)?.within(request.memory)?;
         source.tell_warnings(watch);
         let speech = SoundFile::open(path, &confined()).map_err(media_error)?;
         let info = speech.info().map_err(media_error)?;
-        let length =
-            info.rate.start_of(units::SampleIndex(info.samples)) + info.start.max(Seconds::ZERO);
+        let length = info.rate.start_of(SampleIndex(info.samples)) + info.start.max(Seconds::ZERO);
         let energy = source
             .audio
             .as_ref()
@@ -73,6 +74,26 @@ impl<'a> Given<'a> {
         }))
     }
 
+    /// The new track between two moments of the clip, at the clip's rate; silent where it has ended.
+    pub(super) fn speech_in(&self, part: &Range<Seconds>) -> Result<Wave, ProjectError> {
+        let rate = self.source.sound()?.rate;
+        let info = self.speech.info().map_err(media_error)?;
+        let sample = |time: Seconds| {
+            let at = info.rate.nearest((time - info.start).max(Seconds::ZERO));
+            SampleIndex(at.0.min(info.samples))
+        };
+        let range = sample(part.start)..sample(part.end);
+        let mut reader =
+            MonoReader::of_range(self.speech.clip(), range, rate).map_err(media_error)?;
+        let late = (info.start - part.start).max(Seconds::ZERO);
+        let mut samples = vec![0.0; rate.samples_in(late) as usize];
+        while let Some(block) = reader.next_block().map_err(media_error)? {
+            samples.extend_from_slice(&block);
+        }
+        samples.resize(rate.samples_in(part.end - part.start) as usize, 0.0);
+        Ok(Wave { rate, samples })
+    }
+
     /// Renders a timeline under the new track. `settings` is what the result depends on beyond clip, track and
     /// request.
     pub(super) fn render(
@@ -85,17 +106,53 @@ impl<'a> Given<'a> {
         along: Along,
         watch: &mut Watch<'_>,
     ) -> Result<Report, ProjectError> {
-        let mut key = JobKey::new();
-        key.add("pipeline", pipeline.as_bytes());
-        key.add_request(self.request)?;
-        key.add_file("speech", self.path)?;
-        key.add("timeline", settings);
-        let job = Job::open(&self.request.output, &key, self.request.resume)?;
+        let job = self.job(pipeline, settings)?;
         let track = job.path("track.wav");
         if !job.has("track.done") {
             assemble::replaced(timeline, &self.speech, &track, watch)?;
             job.write("track.done", b"")?;
         }
+        self.settle(job, timeline, edits, followed, along, watch)
+    }
+
+    /// Renders a timeline whose only new speech is `speech`, laid into the clip's own track.
+    pub(super) fn render_part(
+        self,
+        timeline: &Timeline,
+        speech: Wave,
+        edits: Vec<ReportEdit>,
+        followed: Followed,
+        along: Along,
+        watch: &mut Watch<'_>,
+    ) -> Result<Report, ProjectError> {
+        let job = self.job("sync", b"part")?;
+        let track = job.path("track.wav");
+        if !job.has("track.done") {
+            assemble::edited(&self.source, timeline, &[speech], &track, watch)?;
+            job.write("track.done", b"")?;
+        }
+        self.settle(job, timeline, edits, followed, along, watch)
+    }
+
+    fn job(&self, pipeline: &str, settings: &[u8]) -> Result<Job, ProjectError> {
+        let mut key = JobKey::new();
+        key.add("pipeline", pipeline.as_bytes());
+        key.add_request(self.request)?;
+        key.add_file("speech", self.path)?;
+        key.add("timeline", settings);
+        Job::open(&self.request.output, &key, self.request.resume)
+    }
+
+    fn settle(
+        self,
+        job: Job,
+        timeline: &Timeline,
+        edits: Vec<ReportEdit>,
+        followed: Followed,
+        along: Along,
+        watch: &mut Watch<'_>,
+    ) -> Result<Report, ProjectError> {
+        let track = job.path("track.wav");
         render(
             Settled {
                 request: self.request,

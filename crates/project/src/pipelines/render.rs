@@ -28,6 +28,9 @@ use std::ops::Range;
 use std::path::Path;
 use units::FrameIndex;
 
+/// The shorter side of a preview's pictures.
+const PREVIEW: usize = 360;
+
 /// A job whose timeline and track are settled.
 pub(super) struct Settled<'a> {
     pub(super) request: &'a RenderRequest,
@@ -127,7 +130,7 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         pictures: &pictures,
         heads: &heads,
         mouths,
-        store: FrameStore::new(&source.clip, source.video.frames),
+        store: FrameStore::new(&source.clip, source.video.frames, source.frame_memory),
         size,
         seed: request.seed,
     };
@@ -168,6 +171,7 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         &whole,
         &RenderOptions {
             start: Some(timeline.clock.start()),
+            preview: request.preview.then_some(PREVIEW),
             ..RenderOptions::default()
         },
         &mut |frames| {
@@ -187,6 +191,11 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
     }
 
     let video = &source.video;
+    let (width, height) = if video.rotation.swaps() {
+        (rendered.size.1, rendered.size.0)
+    } else {
+        rendered.size
+    };
     let seconds = source.duration().0;
     let report = Report {
         version: 1,
@@ -203,16 +212,14 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
             path: request.output.clone(),
             frames: rendered.frames,
             fps: video.rate.per_second(),
-            width: video.width as usize,
-            height: video.height as usize,
+            width,
+            height,
             seconds: rendered.duration.0,
         },
         model: used.map(|model| ReportModel {
             name: model.name,
             sha256: model.sha256,
-            steps: request
-                .steps
-                .unwrap_or(model.network.schedule().steps() as u32),
+            steps: request.steps_of(model.network.schedule().steps()) as u32,
         }),
         seed: request.seed,
         edits,

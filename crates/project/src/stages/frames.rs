@@ -1,16 +1,13 @@
 //! Decoded source frames in any order: read forwards where that is what happens, kept for a while where it is not.
 //!
 //! Beds play footage backwards, seams mix two places, generation and rendering both look at the same frames.
-//! All of them ask here; memory is bounded by `LIMIT`, whatever the length of the clip.
+//! All of them ask here; memory is bounded, whatever the length of the clip.
 
 use crate::ProjectError;
 use media::{Clip, Frame, FrameReader};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use units::FrameIndex;
-
-/// Bytes of decoded pictures that are kept.
-const LIMIT: usize = 384 << 20;
 
 /// A forward gap up to this long is read over; beyond it, seeking is quicker.
 const SKIP: u64 = 24;
@@ -22,14 +19,17 @@ pub(crate) struct FrameStore<'a> {
     reader: Option<(FrameIndex, FrameReader)>,
     kept: VecDeque<(FrameIndex, Arc<Frame>)>,
     bytes: usize,
+    /// Bytes of pictures that are kept.
+    limit: usize,
 }
 
 impl<'a> FrameStore<'a> {
-    /// A store over a clip of `frames` frames.
-    pub(crate) fn new(clip: &'a Clip, frames: u64) -> Self {
+    /// A store over a clip of `frames` frames that keeps `limit` bytes of them.
+    pub(crate) fn new(clip: &'a Clip, frames: u64, limit: usize) -> Self {
         Self {
             clip,
             frames,
+            limit,
             reader: None,
             kept: VecDeque::new(),
             bytes: 0,
@@ -86,9 +86,9 @@ impl<'a> FrameStore<'a> {
         let each = self
             .kept
             .back()
-            .map_or(LIMIT, |(_, frame)| size_of_frame(frame))
+            .map_or(self.limit, |(_, frame)| size_of_frame(frame))
             .max(1);
-        ((LIMIT / 2 / each) as u64).min(2 * SKIP)
+        ((self.limit / 2 / each) as u64).min(2 * SKIP)
     }
 
     fn keep(&mut self, index: FrameIndex, frame: &Arc<Frame>) {
@@ -99,7 +99,7 @@ impl<'a> FrameStore<'a> {
             .iter()
             .map(|(_, frame)| size_of_frame(frame))
             .sum();
-        while self.bytes > LIMIT && self.kept.len() > 1 {
+        while self.bytes > self.limit && self.kept.len() > 1 {
             if let Some((_, gone)) = self.kept.pop_front() {
                 self.bytes = self.bytes.saturating_sub(size_of_frame(&gone));
             }

@@ -1,6 +1,6 @@
 //! The model of a job: the embedded one, or a file.
 
-use crate::{ProjectError, RegionRequest, RenderRequest};
+use crate::{Precision, ProjectError, RegionRequest, RenderRequest};
 use candle_core::{DType, Device};
 use methods::edit_yourself::EditYourself;
 use sha2::{Digest, Sha256};
@@ -26,17 +26,21 @@ pub(crate) fn load(request: &RenderRequest) -> Result<Model, ProjectError> {
         .with_hint("leave --region out"));
     }
     let device = Device::Cpu;
+    let dtype = match request.precision {
+        Precision::F32 => DType::F32,
+        Precision::Bf16 => DType::BF16,
+    };
     match &request.model {
         None => Ok(Model {
             name: "tiny".to_owned(),
             sha256: checksum(TINY),
-            network: EditYourself::from_bytes("tiny", TINY, DType::F32, &device)
+            network: EditYourself::from_bytes("tiny", TINY, dtype, &device)
                 .map_err(|error| ProjectError::fault("generate", error))?,
         }),
         Some(path) => Ok(Model {
             name: path.display().to_string(),
             sha256: checksum_of(path)?,
-            network: EditYourself::load(path, DType::F32, &device)
+            network: EditYourself::load(path, dtype, &device)
                 .map_err(|error| ProjectError::input(error.to_string()))?,
         }),
     }

@@ -1,6 +1,6 @@
 //! The clip that a job works on, opened and checked, with its clocks.
 
-use super::media_error;
+use super::{media_error, memory};
 use crate::observer::as_warning;
 use crate::{Observer, ProjectError};
 use edit::{FrameClock, SoundClock};
@@ -18,6 +18,8 @@ pub(crate) struct Source {
     pub(crate) audio: Option<AudioInfo>,
     /// When its frames are shown.
     pub(crate) clock: FrameClock,
+    /// Bytes of its decoded frames that may be kept.
+    pub(crate) frame_memory: usize,
 }
 
 impl Source {
@@ -56,7 +58,14 @@ impl Source {
             video,
             audio,
             clock,
+            frame_memory: memory::FRAMES,
         })
+    }
+
+    /// The same clip for a job that may use so many bytes in all; an error where they are too few.
+    pub(crate) fn within(mut self, memory: Option<u64>) -> Result<Self, ProjectError> {
+        self.frame_memory = memory::plan(memory, &self.video)?;
+        Ok(self)
     }
 
     /// Says what is odd in the file.
