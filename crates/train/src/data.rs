@@ -5,6 +5,7 @@ mod eigen;
 pub mod encode;
 pub mod footage;
 mod library;
+pub mod pack;
 pub mod prepare;
 mod shape;
 pub mod shards;

@@ -5,6 +5,7 @@
 //! number is named by seed, purpose, step and sample ([`random`]), so that a resumed run, and one
 //! of several ranks, computes what an undisturbed one computes.
 
+pub mod adapt;
 pub mod average;
 pub mod checkpoint;
 pub mod conditions;

@@ -141,16 +141,21 @@ fn look(
     around: &Surroundings<'_>,
 ) -> Result<Vec<(FootageClip, Faces)>> {
     let total = footage.clips.len();
+    let (folder, progress) = (clips_folder(options, around), around.progress);
     let done = std::sync::atomic::AtomicUsize::new(0);
     let found: Vec<Option<(FootageClip, Faces)>> = footage
         .clips
         .par_iter()
         .map(|clip| {
-            let faces = faces_of(&clip.path, options);
+            let unpacked = clip.unpacked(&folder);
+            let faces = match &unpacked {
+                Ok(clip) => faces_of(&clip.path, options),
+                Err(error) => Err(TrainError::clip(&clip.path, error)),
+            };
             let count = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let told = faces.as_ref().err().map(ToString::to_string);
-            (around.progress)(count, total, told.as_deref());
-            faces.ok().map(|faces| (clip.clone(), faces))
+            progress(count, total, told.as_deref());
+            Some((unpacked.ok()?, faces.ok()?))
         })
         .collect();
     let found: Vec<(FootageClip, Faces)> = found.into_iter().flatten().collect();
@@ -160,6 +165,38 @@ fn look(
         )));
     }
     Ok(found)
+}
+
+/// Where clips of shards are taken out to.
+fn clips_folder(options: &PrepareOptions, around: &Surroundings<'_>) -> PathBuf {
+    let cache = options.cache.clone();
+    cache.unwrap_or_else(|| around.base.join("cache")).join("clips")
+}
+
+/// Clips as latents, face and sound looked up first.
+///
+/// # Errors
+/// When no clip can be used; one clip's own reason is the error.
+pub(crate) fn library_of(
+    recipe: &Recipe,
+    file: &ModelFile,
+    clips: &[FootageClip],
+    around: &Surroundings<'_>,
+) -> Result<Library> {
+    let json = file.config()?;
+    let config: methods::edit_yourself::EditYourselfConfig = object(&json, "edit_yourself")?;
+    let options = PrepareOptions {
+        seconds: recipe.data.seconds,
+        least_frames: 9,
+        cache: recipe.data.cache.as_ref().map(|cache| around.base.join(cache)),
+        sandbox: around.sandbox,
+        side: config.crop,
+    };
+    let found = clips
+        .iter()
+        .map(|clip| Ok((clip.clone(), faces_of(&clip.path, &options)?)))
+        .collect::<Result<Vec<_>>>()?;
+    library(recipe, file, &json, &found, &options, around)
 }
 
 /// Clips as latents.
@@ -183,7 +220,7 @@ fn library(
         references: recipe.data.reference_frames,
     };
     let agreement = Agreement::new(recipe, file, json)?;
-    let total = clips.len();
+    let (total, progress) = (clips.len(), around.progress);
     let done = std::sync::atomic::AtomicUsize::new(0);
     let made: Vec<Option<(bool, ClipLatents)>> = clips
         .par_iter()
@@ -193,7 +230,7 @@ fn library(
                 .and_then(|()| encoder.latents(clip, faces, options));
             let count = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let told = latents.as_ref().err().map(ToString::to_string);
-            (around.progress)(count, total, told.as_deref());
+            progress(count, total, told.as_deref());
             latents.ok().map(|latents| (clip.held_out, latents))
         })
         .collect();

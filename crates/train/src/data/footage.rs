@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::shards::{Entry, indices, read_folder};
 use crate::error::{Result, TrainError};
 use crate::random::{Draw, Purpose};
 use crate::recipe::Source;
@@ -25,6 +26,26 @@ pub struct FootageClip {
     pub weight: f64,
     /// Whether it is validated on and never trained on.
     pub held_out: bool,
+    /// Where it lies in a shard; `path` is then the shard's until [`Self::unpacked`].
+    pub packed: Option<Entry>,
+}
+
+impl FootageClip {
+    /// The clip as a file of its own, in `folder` where it comes from a shard.
+    ///
+    /// # Errors
+    /// When the shard can't be read.
+    pub fn unpacked(&self, folder: &Path) -> Result<Self> {
+        let Some(entry) = &self.packed else {
+            return Ok(self.clone());
+        };
+        let shards = self.path.parent().unwrap_or_else(|| Path::new("."));
+        Ok(Self {
+            path: entry.extract(shards, folder)?,
+            packed: None,
+            ..self.clone()
+        })
+    }
 }
 
 /// All clips of a recipe's sources.
@@ -35,6 +56,24 @@ pub struct Footage {
 }
 
 impl Footage {
+    /// Every clip of a folder, of its table where it has one (`index.tsv`), or of its shards.
+    ///
+    /// # Errors
+    /// When the folder can't be read, or has no clip.
+    pub fn of_folder(folder: &Path) -> Result<Self> {
+        let table = "index.tsv";
+        let source = Source {
+            path: String::new(),
+            index: folder.join(table).exists().then(|| table.to_owned()),
+            weight: 1.0,
+            weights: BTreeMap::new(),
+            held_out: Vec::new(),
+            held_out_share: 0.0,
+            most: BTreeMap::new(),
+        };
+        Self::of_sources(&[source], folder, 0)
+    }
+
     /// Lists the clips of `sources`; paths are relative to `base`.
     ///
     /// # Errors
@@ -45,6 +84,7 @@ impl Footage {
             let folder = base.join(&source.path);
             let mut found = match &source.index {
                 Some(index) => of_table(&folder, &folder.join(index))?,
+                None if !indices(&folder)?.is_empty() => of_shards(&folder)?,
                 None => of_folder(&folder)?,
             };
             found.sort_by(|a, b| a.id.cmp(&b.id));
@@ -106,6 +146,7 @@ fn clip(folder: &Path, id: &str, identity: Option<&str>) -> FootageClip {
         identity: identity.filter(|i| !i.is_empty()).unwrap_or(id).to_owned(),
         weight: 1.0,
         held_out: false,
+        packed: None,
     }
 }
 
@@ -134,6 +175,22 @@ fn of_table(folder: &Path, table: &Path) -> Result<Vec<FootageClip>> {
         clips.push(clip(folder, id, identity));
     }
     Ok(clips)
+}
+
+/// Samples of shards; each is taken out when it is first needed.
+fn of_shards(folder: &Path) -> Result<Vec<FootageClip>> {
+    let entries = read_folder(folder)?;
+    Ok(entries
+        .into_iter()
+        .map(|entry| FootageClip {
+            id: entry.source.clone(),
+            path: folder.join(&entry.shard),
+            identity: entry.identity.clone(),
+            weight: 1.0,
+            held_out: false,
+            packed: Some(entry),
+        })
+        .collect())
 }
 
 /// Every video below a folder.

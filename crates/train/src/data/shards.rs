@@ -19,8 +19,41 @@ pub use write::{Packed, ShardWriter};
 
 use crate::error::{Result, TrainError};
 
-/// The index's name in a folder of shards.
-pub const INDEX: &str = "index.parquet";
+/// Names of indices in a folder of shards: one a worker, `index-PREFIX.parquet`.
+const INDEX: (&str, &str) = ("index-", ".parquet");
+
+/// Indices of a folder, sorted; none when it is no folder of shards.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn indices(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(TrainError::io(folder))? {
+        let path = entry.map_err(TrainError::io(folder))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        if name.starts_with(INDEX.0) && name.ends_with(INDEX.1) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// All samples of a folder of shards, whoever of several workers wrote them.
+///
+/// # Errors
+/// When an index can't be read, or there is none.
+pub fn read_folder(folder: &Path) -> Result<Vec<Entry>> {
+    let indices = indices(folder)?;
+    if indices.is_empty() {
+        return Err(TrainError::file(folder, "it holds no index of shards"));
+    }
+    let mut entries = Vec::new();
+    for index in indices {
+        entries.extend(read_index(&index)?);
+    }
+    Ok(entries)
+}
 
 /// One sample's line in the index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ fn clips(folder: &Path, count: usize) -> Vec<FootageClip> {
                 identity: String::new(),
                 weight: 1.0,
                 held_out: false,
+                packed: None,
             }
         })
         .collect()

@@ -24,7 +24,8 @@ fn samples_come_back_from_shards_of_bounded_size() {
             .unwrap();
     }
     let entries = writer.finish().unwrap();
-    assert_eq!(read_index(&shards.join(INDEX)).unwrap(), entries);
+    assert_eq!(read_folder(&shards).unwrap(), entries);
+    assert!(read_folder(folder.path()).unwrap_err().to_string().contains("no index of shards"));
     assert_eq!(entries[2].agreement, None);
     assert_eq!(entries[3].key, "000003-some_a_3");
     let names: Vec<&str> = entries.iter().map(|e| e.shard.as_str()).collect();

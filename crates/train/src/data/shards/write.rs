@@ -169,7 +169,8 @@ impl ShardWriter {
     /// When a file can't be written.
     pub fn finish(mut self) -> Result<Vec<Entry>> {
         self.close()?;
-        write_index(&self.folder.join(INDEX), &self.entries)?;
+        let name = format!("{}{}{}", INDEX.0, self.prefix, INDEX.1);
+        write_index(&self.folder.join(name), &self.entries)?;
         Ok(self.entries)
     }
 }

@@ -1,0 +1,138 @@
+//! Times one training step of `tiny`'s transformer and sound encoder: forward, backward, optimiser, average.
+//!
+//!     cargo run --release -p train --example step [--bf16] [--rounds N] [--cpu]
+//!
+//! `tools/bench/torch_step.py` prints the same line for PyTorch: same weights, same sizes.
+
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor};
+use models::ModelFile;
+use train::average::Average;
+use train::conditions::Conditions;
+use train::gradients::Gradients;
+use train::loss;
+use train::noise;
+use train::optimiser::Optimiser;
+use train::pattern::Patterns;
+use train::random::{Draw, Purpose};
+use train::recipe::Recipe;
+use train::stage::{Network, Noised, Window};
+use train::{Parameters, Result};
+
+/// Clips, copies of each, latents.
+const SIZES: (usize, usize, usize) = (4, 2, 7);
+
+fn main() -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let has = |flag: &str| arguments.iter().any(|a| a == flag);
+    let rounds = arguments
+        .iter()
+        .position(|a| a == "--rounds")
+        .and_then(|at| arguments.get(at + 1)?.parse().ok())
+        .unwrap_or(7);
+    let dtype = if has("--bf16") { DType::BF16 } else { DType::F32 };
+    let by_cpu = has("--cpu");
+    let worker = std::thread::Builder::new().stack_size(256 << 20);
+    let worker = worker.spawn(move || run(dtype, rounds, by_cpu))?;
+    worker.join().map_err(|_| "the worker broke down")??;
+    Ok(())
+}
+
+fn run(dtype: DType, rounds: usize, by_cpu: bool) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let recipe = Recipe::open(&root.join("recipes/tiny-3-transformer.toml"))?;
+    let file = ModelFile::open(root.join("assets/models/tiny.safetensors"))?;
+    let names = file.shapes();
+    let meant = |patterns: &Patterns| {
+        let fits = |p: &&String| Patterns(vec![(*p).clone()]).idle(names.keys().map(String::as_str)).is_none();
+        Patterns(patterns.0.iter().filter(fits).cloned().collect())
+    };
+    let parameters = Parameters::of_file(&file, &meant(&recipe.model.train), &meant(&recipe.model.freeze))?;
+    let trained: Vec<String> = parameters.trained().keys().cloned().collect();
+    let mut optimiser = Optimiser::new(&parameters, recipe.optimiser.groups(&trained))?;
+    let mut average = Average::new(&parameters, 0.99)?;
+    let windows = windows(&parameters)?;
+    let mut times = Vec::new();
+    for round in 0..=rounds {
+        let (start, used) = (Instant::now(), cpu_time());
+        step(&parameters, dtype, &windows, &mut optimiser, round as u64)?;
+        average.update(&parameters)?;
+        let seconds = if by_cpu { cpu_time() - used } else { start.elapsed().as_secs_f64() };
+        // The first round warms up.
+        if round > 0 {
+            times.push(seconds * 1e3);
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    let name = format!("training step {}", if dtype == DType::BF16 { "bf16" } else { "f32" });
+    let at = |n: usize| times.get(n).copied().unwrap_or(f64::NAN);
+    println!("{name:<36} median {:9.3} ms  least {:9.3} ms", at(times.len() / 2), at(0));
+    Ok(())
+}
+
+fn windows(parameters: &Parameters) -> Result<Vec<Window>> {
+    let network = Network::of_parameters(parameters, &parameters.tracked(), None, DType::F32)?;
+    let (clips, _, latents) = SIZES;
+    (0..clips as u64)
+        .map(|n| {
+            let mut draw = Draw::new(0, Purpose::Noise, 0, n);
+            let cells = network.cells.all().len();
+            Ok(Window {
+                context: draw.normals(&[latents, cells, 128])?,
+                clean: draw.normals(&[latents, cells, 128])?,
+                references: draw.normals(&[3, network.cells.inside.len(), 128])?,
+                first: 1,
+                rate: 25.0,
+                mel: Arc::new((0..400 * 80).map(|_| 0.3 * draw.normal() as f32).collect()),
+                sound: (1..=latents).map(|n| network.cells.sound_frames(n)).collect(),
+                readings: None,
+                openings: None,
+            })
+        })
+        .collect()
+}
+
+fn step(
+    parameters: &Parameters,
+    dtype: DType,
+    windows: &[Window],
+    optimiser: &mut Optimiser,
+    round: u64,
+) -> Result<()> {
+    let network = Network::of_parameters(parameters, &parameters.tracked(), None, dtype)?;
+    let conditions = Conditions { audio: true, first_frame: false, video: true, identity: true, text: true };
+    let heard = windows.iter().map(|w| network.hear(w)).collect::<Result<Vec<_>>>()?;
+    let (clips, copies, _) = SIZES;
+    let clean = windows.iter().map(|w| network.clean(w, conditions)).collect::<Result<Vec<_>>>()?;
+    let clean = Tensor::cat(&vec![Tensor::cat(&clean, 0)?; copies], 0)?;
+    let noise = Draw::new(1, Purpose::Noise, round, 0).normals(clean.dims())?;
+    let count = clips * copies;
+    let times = Tensor::full(0.8_f32, (count, 1, 1), &Device::Cpu)?;
+    let noised = Noised {
+        window: (0..count).map(|n| (n % clips) as u32).collect(),
+        tokens: noise::noised(&clean, &noise, &times)?,
+        times: vec![0.8; count],
+        sound: vec![true; count],
+    };
+    let velocity = network.velocities(windows, &heard, conditions, &noised)?;
+    let total = loss::masked_flow(&velocity, &noise::velocity(&clean, &noise)?, None)?;
+    let gradients = Gradients::take(&total.backward()?, parameters)?;
+    optimiser.step(parameters, &gradients, 1e-3)
+}
+
+/// Seconds of processor time that this process has used (Linux; 0 elsewhere).
+fn cpu_time() -> f64 {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return 0.0;
+    };
+    let used = tasks.flatten().filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    });
+    used.sum::<f64>() / 1e9
+}
