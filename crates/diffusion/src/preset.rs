@@ -89,7 +89,7 @@ impl Pass {
         }
     }
 
-    /// The same pass from a lower noise level on (SDEdit): a strength of 1 is all of it, 0.5
+    /// The same pass from a lower noise level on (`SDEdit`): a strength of 1 is all of it, 0.5
     /// starts at the first timestep not above 0.5.
     #[must_use]
     pub fn from_strength(mut self, strength: f64) -> Self {

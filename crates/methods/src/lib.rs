@@ -2,5 +2,6 @@
 
 pub mod edit_yourself;
 mod error;
+pub mod ltx_video;
 
 pub use error::{BoxError, MethodError, Result};
