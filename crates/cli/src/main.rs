@@ -72,9 +72,7 @@ fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
         Command::Models(arguments) => commands::models::run(&arguments, terminal),
         Command::Data(arguments) => commands::data::run(arguments, terminal),
         Command::Train(arguments) => commands::train::run(&arguments, terminal),
-        Command::Eval(arguments) => {
-            commands::eval::run(&arguments, settings.report.as_deref(), terminal)
-        }
+        Command::Eval(arguments) => commands::eval::run(&arguments, &settings, terminal),
         Command::Bench(arguments) => commands::bench::run(&arguments, &settings, terminal),
         Command::Doctor => {
             commands::doctor::run(terminal);

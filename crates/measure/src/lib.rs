@@ -19,6 +19,7 @@ pub mod picture;
 pub mod seam;
 mod sound;
 pub mod statistics;
+pub mod suite;
 pub mod sync;
 pub mod table;
 mod watch;

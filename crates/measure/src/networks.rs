@@ -22,6 +22,7 @@ pub struct Networks {
     pub(crate) syncnet: Option<SyncNet>,
     missing: BTreeMap<&'static str, String>,
     used: BTreeMap<&'static str, String>,
+    advice: Vec<String>,
 }
 
 impl Networks {
@@ -61,7 +62,12 @@ impl Networks {
             _ => network,
         };
         let files = weights
-            .files(key)?
+            .files(key)
+            .map_err(|missing| {
+                self.advice.extend(missing.iter().map(|file| file.advice()));
+                let names: Vec<&str> = missing.iter().map(|file| file.file).collect();
+                format!("no weights: {}", names.join(", "))
+            })?
             .into_iter()
             .map(|path| open(&path).map(|file| (path, file)))
             .collect::<Result<Vec<_>, _>>()?;
@@ -103,6 +109,11 @@ impl Networks {
     /// Why a network is not there; `None` when it is, or was not asked for.
     pub fn missing(&self, network: &str) -> Option<&str> {
         self.missing.get(network).map(String::as_str)
+    }
+
+    /// How to come by each file that is missing, one sentence a file.
+    pub fn advice(&self) -> &[String] {
+        &self.advice
     }
 
     /// The networks that run and the files that they came from.

@@ -30,7 +30,7 @@ use face::geometry::Point;
 use face::track::Chosen;
 use features::{FeatureWants, Features};
 use media::{Clip, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -51,6 +51,8 @@ pub struct PairOptions {
     pub fit: bool,
     /// What `SyncNet`'s procedure asks of a face track.
     pub sync: SyncOptions,
+    /// Sound that stands for the made clip's own: a copy of the input is judged with the new speech.
+    pub sound: Option<PathBuf>,
     /// The report of the job that made the clip.
     pub job: Option<JobReport>,
     /// How files are opened.
@@ -67,6 +69,7 @@ impl PairOptions {
             words: Vec::new(),
             fit: false,
             sync: SyncOptions::default(),
+            sound: None,
             job: None,
             open: OpenOptions::default(),
         }
@@ -175,8 +178,15 @@ pub fn measure_pair(
         Clip::open(made, &options.open)?,
         Clip::open(reference, &options.open)?,
     );
-    let (made_course, reference_course) =
-        courses(&made_clip, &reference_clip, options.course(), watch)?;
+    let sound_clip = match &options.sound {
+        Some(path) => Clip::open(path, &options.open)?,
+        None => made_clip.clone(),
+    };
+    let clips = [
+        (&made_clip, &sound_clip),
+        (&reference_clip, &reference_clip),
+    ];
+    let (made_course, reference_course) = courses(clips, options.course(), watch)?;
     let reference_face = reference_course.speaking()?;
     // The same person in the made clip: the face nearest to the reference's.
     let made_face = match reference_face
@@ -218,7 +228,7 @@ pub fn measure_pair(
             if options.wants(&["sync-c", "sync-d", "sync-offset", "sync-words"]) =>
         {
             watch.begin("sync", 0);
-            let found = measure_sync(&made_clip, face, net, &options.sync)?;
+            let found = measure_sync(&made_clip, &sound_clip, face, net, &options.sync)?;
             watch.end();
             Some(found)
         }
@@ -257,14 +267,13 @@ fn place_of(face: &Chosen, course: &Course) -> Option<Point> {
     (count > 0.0).then(|| [sum[0] / count / width, sum[1] / count / height])
 }
 
-/// Reads both clips at once.
+/// Reads both clips at once, each with its sound.
 fn courses(
-    made: &Clip,
-    reference: &Clip,
+    [made, reference]: [(&Clip, &Clip); 2],
     wants: CourseWants,
     watch: &mut dyn Watch,
 ) -> Result<(Course, Course), MeasureError> {
-    let total = made.video()?.frames + reference.video()?.frames;
+    let total = made.0.video()?.frames + reference.0.video()?.frames;
     watch.begin("faces", total);
     let stop = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel();

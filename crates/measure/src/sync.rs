@@ -62,12 +62,13 @@ struct Track {
     places: Vec<Place>,
 }
 
-/// Scores of every track of a face that is long and large enough.
+/// Scores of every track of a face that is long and large enough, with the sound of a clip (its own, as a rule).
 ///
 /// # Errors
 /// `Ok(Err(sentence))` where the clip can't be scored, an error where it can't be read.
 pub fn measure_sync(
     clip: &Clip,
+    sound: &Clip,
     chosen: &Chosen,
     net: &SyncNet,
     options: &SyncOptions,
@@ -77,12 +78,12 @@ pub fn measure_sync(
         Ok(tracks) => tracks,
         Err(reason) => return Ok(Err(reason)),
     };
-    if clip.sound().is_err() {
+    if sound.sound().is_err() {
         return Ok(Err("there is no sound".to_owned()));
     }
     let mut results = Vec::new();
     for track in tracks {
-        let (samples, cepstra) = sound_of(clip, video, &track)?;
+        let (samples, cepstra) = sound_of(sound, video, &track)?;
         let usable = track
             .places
             .len()
@@ -92,8 +93,8 @@ pub fn measure_sync(
             continue;
         }
         let lips = lip_features(clip, &track, usable, net)?;
-        let sound = sound_features(&cepstra, usable, net)?;
-        if let Some(scores) = sync_scores(&lips, &sound) {
+        let heard = sound_features(&cepstra, usable, net)?;
+        if let Some(scores) = sync_scores(&lips, &heard) {
             results.push(TrackSync {
                 first: track.first,
                 scores,

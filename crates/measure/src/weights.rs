@@ -3,7 +3,7 @@
 //! None of them can be shipped. Each is a safetensors file that `tools/convert/metric_weights.py` makes from the file
 //! that the field uses.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// One weight file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,36 +122,31 @@ impl Weights {
     /// The files of a network, in the order of [`WEIGHT_FILES`].
     ///
     /// # Errors
-    /// One sentence: which files are missing, where they come from, how they are converted.
-    pub fn files(&self, network: &str) -> Result<Vec<PathBuf>, String> {
+    /// The files that are missing.
+    pub fn files(&self, network: &str) -> Result<Vec<PathBuf>, Vec<&'static WeightFile>> {
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for file in WEIGHT_FILES.iter().filter(|file| file.network == network) {
             match self.find(file.file) {
                 Some(path) => found.push(path),
-                None => missing.push(format!(
-                    "{} (get {}, then tools/convert/metric_weights.py {} {})",
-                    file.file, file.source, file.convert, file.file
-                )),
+                None => missing.push(file),
             }
         }
         if missing.is_empty() {
-            return Ok(found);
+            Ok(found)
+        } else {
+            Err(missing)
         }
-        let folders: Vec<String> = self.folders.iter().map(|f| folder(f)).collect();
-        Err(format!(
-            "no weights: {} is missing in {}",
-            missing.join("; "),
-            if folders.is_empty() {
-                "any folder: none was given".to_owned()
-            } else {
-                folders.join(", ")
-            }
-        ))
     }
 }
 
-fn folder(path: &Path) -> String {
-    path.display().to_string()
+impl WeightFile {
+    /// How to come by it, in one sentence.
+    pub fn advice(&self) -> String {
+        format!(
+            "{} is missing: get {}, run tools/convert/metric_weights.py {} {}, and name its folder with --weights",
+            self.file, self.source, self.convert, self.file
+        )
+    }
 }
 
 #[cfg(test)]
@@ -162,24 +157,23 @@ mod tests {
     fn what_is_missing_is_named_with_its_source_and_its_script() {
         let folder = tempfile::tempdir().unwrap();
         let weights = Weights::new([folder.path().to_owned()]);
-        let reason = weights.files("lpips").unwrap_err();
+        let missing = weights.files("lpips").unwrap_err();
+        assert_eq!(missing.len(), 2);
         for part in [
-            "alexnet.safetensors",
-            "torchvision",
+            "lpips_v0.1_alex",
+            "PerceptualSimilarity",
             "metric_weights.py lpips-alex",
         ] {
-            assert!(reason.contains(part), "{reason}");
+            assert!(
+                missing[1].advice().contains(part),
+                "{}",
+                missing[1].advice()
+            );
         }
         std::fs::write(folder.path().join("alexnet.safetensors"), b"x").unwrap();
-        let reason = weights.files("lpips").unwrap_err();
-        assert!(!reason.contains("get torchvision"), "{reason}");
+        assert_eq!(weights.files("lpips").unwrap_err().len(), 1);
         std::fs::write(folder.path().join("mobilefacenet.safetensors"), b"x").unwrap();
         assert_eq!(weights.files("face-id").unwrap().len(), 1);
-        assert!(
-            Weights::default()
-                .files("i3d")
-                .unwrap_err()
-                .contains("none was given")
-        );
+        assert!(Weights::default().files("i3d").is_err());
     }
 }

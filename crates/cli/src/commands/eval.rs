@@ -2,7 +2,9 @@
 
 use crate::arguments::{EvalArguments, LpipsName};
 use crate::failure::Failure;
+use crate::settings::Settings;
 use crate::terminal::{EvalProgress, Terminal};
+use measure::suite::{Maker, Suite, SuiteClip, SuiteSystem, run_suite, write_suite};
 use measure::table::{Table, heading};
 use measure::{
     FeatureSets, JobReport, LpipsNet, METRICS, Mask, MeasureError, Metric, Networks, PairOptions,
@@ -15,12 +17,15 @@ use units::Seconds;
 /// Runs the command.
 pub(crate) fn run(
     arguments: &EvalArguments,
-    report: Option<&Path>,
+    settings: &Settings,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     if arguments.list {
         terminal.result(&list(arguments));
         return Ok(());
+    }
+    if let Some(suite) = &arguments.suite {
+        return run_a_suite(suite, arguments, settings, terminal);
     }
     let (Some(generated), Some(reference)) = (&arguments.generated, &arguments.reference) else {
         return Err(Failure::usage(
@@ -35,7 +40,7 @@ pub(crate) fn run(
     );
     let mut sets = FeatureSets::default();
     let mut progress = EvalProgress::new(terminal);
-    let result = measure_pair(
+    let report = measure_pair(
         generated,
         reference,
         &options,
@@ -44,17 +49,82 @@ pub(crate) fn run(
         &mut progress,
     )
     .map_err(failure)?;
-    let json = serde_json::to_string_pretty(&result).map_err(|e| Failure::fault(e.to_string()))?;
-    if let Some(path) = report {
+    let json = serde_json::to_string_pretty(&report).map_err(|e| Failure::fault(e.to_string()))?;
+    if let Some(path) = &settings.report {
         std::fs::write(path, &json)
             .map_err(|error| Failure::fault(format!("can't write {}: {error}", path.display())))?;
     }
     terminal.result(&shown(
-        &result.table(),
+        &report.table(),
         arguments,
         terminal.json().then_some(&json),
     ));
     Ok(())
+}
+
+/// Measures a suite, writes its files, prints its table.
+fn run_a_suite(
+    path: &Path,
+    arguments: &EvalArguments,
+    settings: &Settings,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let loaded = Suite::load(path).map_err(failure)?;
+    let folder = arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| path.with_extension("results"));
+    let open = OpenOptions {
+        sandbox: Sandbox::Child,
+    };
+    let mut maker = Program { settings, terminal };
+    let mut progress = EvalProgress::new(terminal);
+    let weights = weights(arguments);
+    let mut report =
+        run_suite(&loaded, &folder, &weights, open, &mut maker, &mut progress).map_err(failure)?;
+    write_suite(&mut report, &loaded, &folder, open).map_err(failure)?;
+    let json = serde_json::to_string_pretty(&report).map_err(|e| Failure::fault(e.to_string()))?;
+    let table = if arguments.csv {
+        report.long_table()
+    } else {
+        report.table()
+    };
+    terminal.result(&shown(&table, arguments, terminal.json().then_some(&json)));
+    terminal.note(&format!(
+        "tables, plots and pictures are in {}",
+        folder.display()
+    ));
+    Ok(())
+}
+
+/// This program as the maker of a suite's clips.
+struct Program<'a> {
+    settings: &'a Settings,
+    terminal: &'a Terminal,
+}
+
+impl Maker for Program<'_> {
+    fn make(
+        &mut self,
+        system: &SuiteSystem,
+        clip: &SuiteClip,
+        output: &Path,
+        report: &Path,
+    ) -> Result<(), String> {
+        let mut settings = self.settings.clone();
+        settings.model = system.model.clone().or(settings.model);
+        settings.steps = system.steps.or(settings.steps);
+        settings.seed = system.seed;
+        let say = |failure: Failure| failure.text(false);
+        let request =
+            super::shared::render_request(clip.input.clone(), output.to_owned(), &settings)
+                .map_err(say)?;
+        let speech = clip.speech.as_ref().unwrap_or(&clip.input);
+        let done = project::sync(&request, speech, &mut self.terminal.progress())
+            .map_err(|error| say(error.into()))?;
+        let json = serde_json::to_vec_pretty(&done).map_err(|error| error.to_string())?;
+        std::fs::write(report, json).map_err(|error| error.to_string())
+    }
 }
 
 /// A table in the form that was asked for.

@@ -17,7 +17,8 @@ impl Alignment {
     /// partner.
     pub(crate) fn new(made: &VideoInfo, reference: &VideoInfo) -> Self {
         let mut notes = Vec::new();
-        let same_rate = made.rate == reference.rate && !made.variable && !reference.variable;
+        let constant = !made.variable && !reference.variable;
+        let same_rate = made.times == reference.times || (made.rate == reference.rate && constant);
         let reference_frames = if same_rate {
             (0..made.frames.min(reference.frames)).collect()
         } else {

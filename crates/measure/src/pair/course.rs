@@ -36,16 +36,16 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    /// Reads the whole clip once. A message goes to `done` for every frame.
+    /// Reads the whole clip once, and the sound that belongs to it. A message goes to `done` for every frame.
     pub(crate) fn read(
-        clip: &Clip,
+        (clip, sound): (&Clip, &Clip),
         wants: CourseWants,
         done: &Sender<u64>,
         stop: &AtomicBool,
     ) -> Result<Self, MeasureError> {
         let video = clip.video()?.clone();
         let loudness = if wants.sound {
-            Loudness::read(clip, &video)?
+            Loudness::read(sound, &video)?
         } else {
             Loudness::None
         };

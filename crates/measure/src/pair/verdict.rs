@@ -144,6 +144,7 @@ impl Gathered<'_> {
                 notes.push(few(name, moments));
             }
         }
+        notes.extend(self.networks.advice().iter().cloned());
         let faces = |found: Vec<Option<&[Point]>>| {
             self.options
                 .course()

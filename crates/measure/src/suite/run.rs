@@ -1,0 +1,355 @@
+//! Runs a suite: system by system, clip by clip.
+
+use super::config::{Loaded, SuiteClip, SuiteSystem, SystemKind};
+use super::plot::plots;
+use super::report::{ClipResult, SET_METRICS, SuiteReport, SystemReport};
+use super::sheet::contact_sheet;
+use super::still::still_mouth;
+use crate::MeasureError;
+use crate::frechet::{Moments, frechet_distance};
+use crate::job::JobReport;
+use crate::metric::Score;
+use crate::networks::Networks;
+use crate::pair::{FeatureSets, Mask, PairOptions, measure_pair};
+use crate::watch::Watch;
+use crate::weights::Weights;
+use media::{Clip, OpenOptions};
+use models::lpips::LpipsNet;
+use std::path::{Path, PathBuf};
+
+/// Makes clips with this program, for systems of kind `reword`.
+pub trait Maker {
+    /// Gives `clip`'s input the mouth for its speech and writes it to `output`, its report to `report`.
+    ///
+    /// # Errors
+    /// A sentence; the clip then counts as failed.
+    fn make(
+        &mut self,
+        system: &SuiteSystem,
+        clip: &SuiteClip,
+        output: &Path,
+        report: &Path,
+    ) -> Result<(), String>;
+}
+
+/// Makes nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoMaker;
+
+impl Maker for NoMaker {
+    fn make(
+        &mut self,
+        _system: &SuiteSystem,
+        _clip: &SuiteClip,
+        _output: &Path,
+        _report: &Path,
+    ) -> Result<(), String> {
+        Err("clips can't be made here".to_owned())
+    }
+}
+
+/// A made clip counts as failed when it has fewer or more frames than the input by more than this.
+const LENGTH_SLACK: u64 = 1;
+/// It counts as failed when the face is found in less than this share of the frames in which the reference has one.
+const LEAST_FACES: f64 = 0.95;
+
+/// A clip to measure: the file, the sound that stands for its own, its job's report.
+struct Made {
+    file: PathBuf,
+    sound: Option<PathBuf>,
+    job: Option<JobReport>,
+}
+
+/// Runs a suite; clips that have to be made go to `folder`, where they are found again the next time.
+///
+/// # Errors
+/// When the folder can't be written, the user stops it, or a truth can't be read. What a system fails at is a result.
+pub fn run_suite(
+    loaded: &Loaded,
+    folder: &Path,
+    more_weights: &Weights,
+    open: OpenOptions,
+    maker: &mut dyn Maker,
+    watch: &mut dyn Watch,
+) -> Result<SuiteReport, MeasureError> {
+    let suite = &loaded.suite;
+    let lpips = match suite.lpips.as_deref() {
+        None | Some("alex") => LpipsNet::Alex,
+        Some("vgg") => LpipsNet::Vgg,
+        Some("squeeze") => LpipsNet::Squeeze,
+        Some(other) => {
+            return Err(MeasureError::Option {
+                name: "lpips",
+                reason: format!("'{other}' is none of alex, vgg, squeeze"),
+            });
+        }
+    };
+    let folders = suite.weights.iter().chain(more_weights.folders()).cloned();
+    let networks = Networks::load(&Weights::new(folders), &loaded.metrics, lpips);
+    let runner = Runner {
+        loaded,
+        folder,
+        open,
+        networks: &networks,
+    };
+    let mut systems = Vec::new();
+    for system in &suite.system {
+        systems.push(runner.system(system, maker, watch)?);
+    }
+    let mut notes: Vec<String> = networks
+        .used()
+        .iter()
+        .map(|(network, file)| format!("{network}: {file}"))
+        .collect();
+    notes.extend(networks.advice().iter().cloned());
+    Ok(SuiteReport {
+        version: 1,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        title: suite.title.clone(),
+        seed: suite.seed,
+        metrics: loaded.metrics.iter().map(|metric| metric.name).collect(),
+        systems,
+        gone: loaded.gone.clone(),
+        notes,
+        files: Vec::new(),
+    })
+}
+
+struct Runner<'a> {
+    loaded: &'a Loaded,
+    folder: &'a Path,
+    open: OpenOptions,
+    networks: &'a Networks,
+}
+
+impl Runner<'_> {
+    fn system(
+        &self,
+        system: &SuiteSystem,
+        maker: &mut dyn Maker,
+        watch: &mut dyn Watch,
+    ) -> Result<SystemReport, MeasureError> {
+        let mut sets = FeatureSets::default();
+        let mut clips = Vec::new();
+        for clip in &self.loaded.suite.clip {
+            if watch.stopped() {
+                return Err(MeasureError::Stopped);
+            }
+            clips.push(self.clip(system, clip, &mut sets, maker, watch)?);
+        }
+        let scores: Vec<Score> = SET_METRICS
+            .iter()
+            .zip([("inception", &sets.frames), ("i3d", &sets.windows)])
+            .map(|(name, (network, moments))| {
+                self.networks.missing(network).map_or_else(
+                    || Score::of(name, set_distance(moments.as_ref())),
+                    |reason| Score::missing(name, reason),
+                )
+            })
+            .collect();
+        Ok(SystemReport::new(
+            system.name.clone(),
+            system.kind,
+            clips,
+            &self.loaded.metrics,
+            &scores,
+            self.loaded.suite.seed,
+        ))
+    }
+
+    fn clip(
+        &self,
+        system: &SuiteSystem,
+        clip: &SuiteClip,
+        sets: &mut FeatureSets,
+        maker: &mut dyn Maker,
+        watch: &mut dyn Watch,
+    ) -> Result<ClipResult, MeasureError> {
+        let failed = |reason: String| ClipResult {
+            clip: clip.name.clone(),
+            failure: Some(reason),
+            report: None,
+        };
+        let made = match self.made(system, clip, maker, watch) {
+            Ok(made) => made,
+            Err(MeasureError::Stopped) => return Err(MeasureError::Stopped),
+            Err(MeasureError::Made { reason, .. }) => return Ok(failed(reason)),
+            Err(error) => return Ok(failed(error.to_string())),
+        };
+        // A truth that can't be read is the suite's fault, not the system's.
+        let truth = Clip::open(clip.truth(), &self.open)?;
+        let wanted = truth.video()?.frames;
+        let found = match Clip::open(&made.file, &self.open) {
+            Ok(found) => match found.video() {
+                Ok(video) => video.frames,
+                Err(error) => return Ok(failed(error.to_string())),
+            },
+            Err(error) => return Ok(failed(error.to_string())),
+        };
+        let mut options = PairOptions::new(self.loaded.metrics.clone());
+        options.open = self.open;
+        options.fit = self.loaded.suite.fit;
+        options.words.clone_from(&clip.words);
+        options.seams.clone_from(&clip.seams);
+        if !clip.mask.is_empty() {
+            options.mask = Mask::Boxes(clip.mask.clone());
+        }
+        if let Some(frames) = self.loaded.suite.sync_track {
+            options.sync.least_frames = frames;
+        }
+        if let Some(job) = &made.job {
+            if options.seams.is_empty() {
+                options.seams = job.seams();
+            }
+            options.job = Some(job.clone());
+        }
+        options.sound.clone_from(&made.sound);
+        let report = match measure_pair(
+            &made.file,
+            clip.truth(),
+            &options,
+            self.networks,
+            sets,
+            watch,
+        ) {
+            Ok(report) => report,
+            Err(MeasureError::Stopped) => return Err(MeasureError::Stopped),
+            Err(error) => return Ok(failed(error.to_string())),
+        };
+        let failure = if found.abs_diff(wanted) > LENGTH_SLACK {
+            Some(format!("it has {found} frames instead of {wanted}"))
+        } else {
+            let (kept, seen) = (report.made.faces, report.reference.faces);
+            kept.zip(seen)
+                .filter(|(kept, seen)| (*kept as f64) < LEAST_FACES * *seen as f64)
+                .map(|(kept, seen)| {
+                    format!("the face is found in {kept} frames, in the truth in {seen}")
+                })
+        };
+        Ok(ClipResult {
+            clip: clip.name.clone(),
+            failure,
+            report: Some(report),
+        })
+    }
+
+    /// Where a system's clip lies; made now where it has to be.
+    fn made(
+        &self,
+        system: &SuiteSystem,
+        clip: &SuiteClip,
+        maker: &mut dyn Maker,
+        watch: &mut dyn Watch,
+    ) -> Result<Made, MeasureError> {
+        let plain = |file: &Path, sound: Option<&PathBuf>| Made {
+            file: file.to_owned(),
+            sound: sound.cloned(),
+            job: None,
+        };
+        let nothing = |reason: String| MeasureError::Made {
+            system: system.name.clone(),
+            clip: clip.name.clone(),
+            reason,
+        };
+        match system.kind {
+            SystemKind::Truth => Ok(plain(clip.truth(), None)),
+            SystemKind::Copy => Ok(plain(&clip.input, clip.speech.as_ref())),
+            SystemKind::Still => {
+                let file = self.place(system, clip, "mp4")?;
+                if !file.is_file() {
+                    still_mouth(&clip.input, &file, &self.open, watch)?;
+                }
+                Ok(plain(
+                    &file,
+                    Some(clip.speech.as_ref().unwrap_or(&clip.input)),
+                ))
+            }
+            SystemKind::Files => {
+                let fill = |pattern: &str| PathBuf::from(pattern.replace("{clip}", &clip.name));
+                let file = fill(system.files.as_deref().unwrap_or("{clip}"));
+                if !file.is_file() {
+                    return Err(nothing(format!("there is no file {}", file.display())));
+                }
+                let report = system
+                    .reports
+                    .as_deref()
+                    .map(fill)
+                    .filter(|path| path.is_file());
+                Ok(Made {
+                    file,
+                    sound: None,
+                    job: report.map(|path| JobReport::read(&path)).transpose()?,
+                })
+            }
+            SystemKind::Reword => {
+                let file = self.place(system, clip, "mp4")?;
+                let report = file.with_extension("json");
+                // The report is written last: with it, the clip is whole.
+                if !(file.is_file() && report.is_file()) {
+                    maker.make(system, clip, &file, &report).map_err(nothing)?;
+                }
+                Ok(Made {
+                    job: Some(JobReport::read(&report)?),
+                    file,
+                    sound: None,
+                })
+            }
+        }
+    }
+
+    fn place(
+        &self,
+        system: &SuiteSystem,
+        clip: &SuiteClip,
+        extension: &str,
+    ) -> Result<PathBuf, MeasureError> {
+        let folder = self.folder.join("clips").join(&system.name);
+        std::fs::create_dir_all(&folder).map_err(MeasureError::files("make", &folder))?;
+        Ok(folder.join(format!("{}.{extension}", clip.name)))
+    }
+}
+
+fn set_distance(sets: Option<&[Moments; 2]>) -> Result<f64, String> {
+    let [made, truth] = sets.ok_or("there are no samples")?;
+    frechet_distance(made, truth).map_err(|error| error.to_string())
+}
+
+/// Writes everything that a suite gives to a folder: `suite.json`, `table.md`, `table.csv`, `clips.csv`, a plot for
+/// each metric, a contact sheet of the worst frames for each system. The files are named in the report.
+///
+/// # Errors
+/// When a file can't be written, or a frame of a contact sheet can't be read.
+pub fn write_suite(
+    report: &mut SuiteReport,
+    loaded: &Loaded,
+    folder: &Path,
+    open: OpenOptions,
+) -> Result<(), MeasureError> {
+    std::fs::create_dir_all(folder).map_err(MeasureError::files("make", folder))?;
+    let mut files: Vec<(PathBuf, String)> = vec![
+        (folder.join("table.csv"), report.long_table().to_csv()),
+        (folder.join("clips.csv"), report.clip_table().to_csv()),
+    ];
+    for (name, plot) in plots(report) {
+        files.push((folder.join(format!("plot-{name}.svg")), plot));
+    }
+    for system in &report.systems {
+        if system.kind == SystemKind::Truth || system.kind == SystemKind::Copy {
+            continue;
+        }
+        if let Some(sheet) = contact_sheet(system, loaded, open)? {
+            files.push((folder.join(format!("worst-{}.svg", system.name)), sheet));
+        }
+    }
+    report.files = files.iter().map(|(path, _)| path.clone()).collect();
+    let markdown = format!("# {}\n\n{}", report.title, report.table().to_markdown());
+    files.push((folder.join("table.md"), markdown));
+    let json = serde_json::to_string_pretty(report).map_err(|error| MeasureError::Features {
+        reason: error.to_string(),
+    })?;
+    files.push((folder.join("suite.json"), json));
+    for (path, text) in &files {
+        std::fs::write(path, text).map_err(MeasureError::files("write", path))?;
+    }
+    Ok(())
+}
