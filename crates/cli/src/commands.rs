@@ -1,8 +1,10 @@
 //! One file a command.
 
+pub(crate) mod adapt;
 pub(crate) mod align;
 pub(crate) mod bench;
 pub(crate) mod data;
+mod footage;
 pub(crate) mod doctor;
 pub(crate) mod dub;
 pub(crate) mod edit;

@@ -72,6 +72,7 @@ fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
         Command::Models(arguments) => commands::models::run(&arguments, terminal),
         Command::Data(arguments) => commands::data::run(arguments, terminal),
         Command::Train(arguments) => commands::train::run(&arguments, terminal),
+        Command::Adapt(arguments) => commands::adapt::run(&arguments, &settings, terminal),
         Command::Eval(arguments) => commands::eval::run(&arguments, &settings, terminal),
         Command::Bench(arguments) => commands::bench::run(&arguments, &settings, terminal),
         Command::Doctor => {

@@ -35,7 +35,11 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
         .position(|a| a == "--rounds")
         .and_then(|at| arguments.get(at + 1)?.parse().ok())
         .unwrap_or(7);
-    let dtype = if has("--bf16") { DType::BF16 } else { DType::F32 };
+    let dtype = if has("--bf16") {
+        DType::BF16
+    } else {
+        DType::F32
+    };
     let by_cpu = has("--cpu");
     let worker = std::thread::Builder::new().stack_size(256 << 20);
     let worker = worker.spawn(move || run(dtype, rounds, by_cpu))?;
@@ -49,10 +53,18 @@ fn run(dtype: DType, rounds: usize, by_cpu: bool) -> Result<()> {
     let file = ModelFile::open(root.join("assets/models/tiny.safetensors"))?;
     let names = file.shapes();
     let meant = |patterns: &Patterns| {
-        let fits = |p: &&String| Patterns(vec![(*p).clone()]).idle(names.keys().map(String::as_str)).is_none();
+        let fits = |p: &&String| {
+            Patterns(vec![(*p).clone()])
+                .idle(names.keys().map(String::as_str))
+                .is_none()
+        };
         Patterns(patterns.0.iter().filter(fits).cloned().collect())
     };
-    let parameters = Parameters::of_file(&file, &meant(&recipe.model.train), &meant(&recipe.model.freeze))?;
+    let parameters = Parameters::of_file(
+        &file,
+        &meant(&recipe.model.train),
+        &meant(&recipe.model.freeze),
+    )?;
     let trained: Vec<String> = parameters.trained().keys().cloned().collect();
     let mut optimiser = Optimiser::new(&parameters, recipe.optimiser.groups(&trained))?;
     let mut average = Average::new(&parameters, 0.99)?;
@@ -62,16 +74,27 @@ fn run(dtype: DType, rounds: usize, by_cpu: bool) -> Result<()> {
         let (start, used) = (Instant::now(), cpu_time());
         step(&parameters, dtype, &windows, &mut optimiser, round as u64)?;
         average.update(&parameters)?;
-        let seconds = if by_cpu { cpu_time() - used } else { start.elapsed().as_secs_f64() };
+        let seconds = if by_cpu {
+            cpu_time() - used
+        } else {
+            start.elapsed().as_secs_f64()
+        };
         // The first round warms up.
         if round > 0 {
             times.push(seconds * 1e3);
         }
     }
     times.sort_by(f64::total_cmp);
-    let name = format!("training step {}", if dtype == DType::BF16 { "bf16" } else { "f32" });
+    let name = format!(
+        "training step {}",
+        if dtype == DType::BF16 { "bf16" } else { "f32" }
+    );
     let at = |n: usize| times.get(n).copied().unwrap_or(f64::NAN);
-    println!("{name:<36} median {:9.3} ms  least {:9.3} ms", at(times.len() / 2), at(0));
+    println!(
+        "{name:<36} median {:9.3} ms  least {:9.3} ms",
+        at(times.len() / 2),
+        at(0)
+    );
     Ok(())
 }
 
@@ -89,7 +112,9 @@ fn windows(parameters: &Parameters) -> Result<Vec<Window>> {
                 first: 1,
                 rate: 25.0,
                 mel: Arc::new((0..400 * 80).map(|_| 0.3 * draw.normal() as f32).collect()),
-                sound: (1..=latents).map(|n| network.cells.sound_frames(n)).collect(),
+                sound: (1..=latents)
+                    .map(|n| network.cells.sound_frames(n))
+                    .collect(),
                 readings: None,
                 openings: None,
             })
@@ -105,10 +130,22 @@ fn step(
     round: u64,
 ) -> Result<()> {
     let network = Network::of_parameters(parameters, &parameters.tracked(), None, dtype)?;
-    let conditions = Conditions { audio: true, first_frame: false, video: true, identity: true, text: true };
-    let heard = windows.iter().map(|w| network.hear(w)).collect::<Result<Vec<_>>>()?;
+    let conditions = Conditions {
+        audio: true,
+        first_frame: false,
+        video: true,
+        identity: true,
+        text: true,
+    };
+    let heard = windows
+        .iter()
+        .map(|w| network.hear(w))
+        .collect::<Result<Vec<_>>>()?;
     let (clips, copies, _) = SIZES;
-    let clean = windows.iter().map(|w| network.clean(w, conditions)).collect::<Result<Vec<_>>>()?;
+    let clean = windows
+        .iter()
+        .map(|w| network.clean(w, conditions))
+        .collect::<Result<Vec<_>>>()?;
     let clean = Tensor::cat(&vec![Tensor::cat(&clean, 0)?; copies], 0)?;
     let noise = Draw::new(1, Purpose::Noise, round, 0).normals(clean.dims())?;
     let count = clips * copies;

@@ -136,7 +136,12 @@ pub fn adapt(
         packed: None,
     };
     let library = setup::library_of(&first, &model, &[footage], &around)?;
-    let latents = library.train.iter().map(crate::data::ClipLatents::latents).max().unwrap_or(0);
+    let latents = library
+        .train
+        .iter()
+        .map(crate::data::ClipLatents::latents)
+        .max()
+        .unwrap_or(0);
     if latents < 4 {
         return Err(TrainError::clip(
             clip,

@@ -53,8 +53,16 @@ pub fn write(
         .map(|(name, var)| (name.clone(), var.as_detached_tensor()))
         .collect();
     save(temporary.join("trained.safetensors"), &trained, &none)?;
-    save(temporary.join("average.safetensors"), &average.tensors(parameters)?, &none)?;
-    save(temporary.join("optimiser.safetensors"), &optimiser.tensors()?, &none)?;
+    save(
+        temporary.join("average.safetensors"),
+        &average.tensors(parameters)?,
+        &none,
+    )?;
+    save(
+        temporary.join("optimiser.safetensors"),
+        &optimiser.tensors()?,
+        &none,
+    )?;
     let state = State {
         version: 1,
         step,

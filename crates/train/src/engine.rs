@@ -149,7 +149,10 @@ impl<'a> Run<'a> {
     pub fn finish(&mut self, watcher: &mut dyn Watcher) -> Result<Outcome> {
         let leads = self.ranks.rank() == 0;
         let folder = self.folder.clone().filter(|_| leads);
-        let mut writers = folder.as_deref().map(|f| self.writers(f, watcher)).transpose()?;
+        let mut writers = folder
+            .as_deref()
+            .map(|f| self.writers(f, watcher))
+            .transpose()?;
         let mut loss = f64::NAN;
         let log = self.recipe.log.clone();
         while self.step < self.recipe.steps {
@@ -159,9 +162,16 @@ impl<'a> Run<'a> {
             let done = self.step == self.recipe.steps;
             let stopped = watcher.stopped();
             if let Some(writers) = &mut writers {
-                writers.add(&report, self.step.is_multiple_of(log.every) || done || stopped, watcher)?;
+                writers.add(
+                    &report,
+                    self.step.is_multiple_of(log.every) || done || stopped,
+                    watcher,
+                )?;
             }
-            if log.validate_every > 0 && (self.step.is_multiple_of(log.validate_every) || done) && leads {
+            if log.validate_every > 0
+                && (self.step.is_multiple_of(log.validate_every) || done)
+                && leads
+            {
                 let average = self.average.tensors(self.stage.parameters())?;
                 let validation = self.stage.validate(&average, self.step)?;
                 watcher.validated(self.step, &validation);
@@ -204,7 +214,10 @@ impl<'a> Run<'a> {
         Ok(Writers {
             journal: Journal::open(&folder.join("log.jsonl"), self.step)?,
             events: if self.recipe.log.tensorboard {
-                Some(EventFile::create(&folder.join("tensorboard"), watcher.seconds())?)
+                Some(EventFile::create(
+                    &folder.join("tensorboard"),
+                    watcher.seconds(),
+                )?)
             } else {
                 None
             },
@@ -364,7 +377,10 @@ impl Writers {
                 })
                 .collect();
             if !curves.is_empty() {
-                write_png(&folder.join(format!("{kind}.png")), &plot(&curves, 960, 480))?;
+                write_png(
+                    &folder.join(format!("{kind}.png")),
+                    &plot(&curves, 960, 480),
+                )?;
             }
         }
         Ok(())

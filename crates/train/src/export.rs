@@ -46,7 +46,11 @@ pub fn model(
     }
     for tensor in tensors.values_mut() {
         let large = tensor.rank() >= 2 && tensor.elem_count() >= SMALL;
-        let dtype = if large && stored == Stored::F16 { DType::F16 } else { DType::F32 };
+        let dtype = if large && stored == Stored::F16 {
+            DType::F16
+        } else {
+            DType::F32
+        };
         *tensor = tensor.to_dtype(dtype)?;
     }
     Ok(save(path, &tensors, parameters.metadata())?)
@@ -65,7 +69,9 @@ fn merge(
         let up = values.get(&format!("{layer}.lora_B.weight"));
         let weight = tensors.get_mut(&format!("{layer}.weight"));
         let (Some(up), Some(weight)) = (up, weight) else {
-            return Err(TrainError::Recipe(format!("the LoRA of '{layer}' lacks a part")));
+            return Err(TrainError::Recipe(format!(
+                "the LoRA of '{layer}' lacks a part"
+            )));
         };
         let added = linear(up, &down.t()?.contiguous()?, None, Activation::None)?;
         *weight = (weight.to_dtype(DType::F32)? + (added * scale)?)?;

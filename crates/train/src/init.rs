@@ -34,7 +34,10 @@ pub fn shapes(config: &Value, readings: usize) -> Result<BTreeMap<String, Vec<us
         BTreeMap::from([("empty_caption".to_owned(), captions)]),
     );
     if let Some(audio) = &transformer.audio {
-        put("model.diffusion_model.audio_projection.", audio_projection::shapes(audio));
+        put(
+            "model.diffusion_model.audio_projection.",
+            audio_projection::shapes(audio),
+        );
     }
     let encoder: MelEncoderConfig = object(config, "audio_encoder")?;
     put("audio_encoder.", encoder.shapes());
@@ -49,7 +52,12 @@ pub fn shapes(config: &Value, readings: usize) -> Result<BTreeMap<String, Vec<us
     }
     let vae = VaeConfig::from_json(config)?;
     put("vae.", vae.shapes());
-    let statistic = |name: &str| (format!("per_channel_statistics.{name}"), vec![vae.latent_channels]);
+    let statistic = |name: &str| {
+        (
+            format!("per_channel_statistics.{name}"),
+            vec![vae.latent_channels],
+        )
+    };
     put(
         "vae.",
         BTreeMap::from([statistic("mean-of-means"), statistic("std-of-means")]),
@@ -96,7 +104,11 @@ pub fn renewed(file: &ModelFile, which: &Patterns, seed: u64) -> Result<ModelFil
         };
         tensors.insert(name.clone(), value);
     }
-    Ok(ModelFile::from_tensors(file.origin(), tensors, metadata_of(file)))
+    Ok(ModelFile::from_tensors(
+        file.origin(),
+        tensors,
+        metadata_of(file),
+    ))
 }
 
 /// `file` with the tensors of `other` that fit `names`.
@@ -116,7 +128,11 @@ pub fn with_part(file: &ModelFile, other: &ModelFile, names: &Patterns) -> Resul
     for name in shapes.keys().filter(|name| names.fit(name)) {
         tensors.insert(name.clone(), view.get_any(name)?);
     }
-    Ok(ModelFile::from_tensors(file.origin(), tensors, metadata_of(file)))
+    Ok(ModelFile::from_tensors(
+        file.origin(),
+        tensors,
+        metadata_of(file),
+    ))
 }
 
 /// `file` with `add` merged into its config, and first values for the tensors that it then lacks.

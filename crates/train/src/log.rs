@@ -7,8 +7,8 @@ mod sheet;
 mod tensorboard;
 
 pub use journal::{Journal, Line};
-pub use plot::{Curve, plot};
 pub(crate) use plot::write_text;
+pub use plot::{Curve, plot};
 pub use png::{png_bytes, write_png};
 pub use sheet::Sheet;
 pub use tensorboard::EventFile;

@@ -43,7 +43,10 @@ impl LoraOptions {
     pub fn add(&self, parameters: &mut Parameters, seed: u64) -> Result<Vec<String>> {
         let mut found = BTreeMap::new();
         let frozen = parameters.frozen().iter().map(|(name, t)| (name, t.dims()));
-        let trained = parameters.trained().iter().map(|(name, v)| (name, v.dims()));
+        let trained = parameters
+            .trained()
+            .iter()
+            .map(|(name, v)| (name, v.dims()));
         for (name, dims) in frozen.chain(trained) {
             if let (Some(layer), [outputs, inputs]) = (name.strip_suffix(".weight"), dims)
                 && self.targets.fit(layer)
@@ -95,7 +98,10 @@ impl LoraOptions {
                 up: up.to_dtype(dtype)?,
                 scale: self.scale(),
             };
-            pairs.insert(layer.strip_prefix(TRANSFORMER).unwrap_or(layer).to_owned(), lora);
+            pairs.insert(
+                layer.strip_prefix(TRANSFORMER).unwrap_or(layer).to_owned(),
+                lora,
+            );
         }
         transformer.each_linear(&mut |name, linear| {
             if let Some(lora) = pairs.remove(name) {

@@ -73,7 +73,10 @@ mod tests {
     #[test]
     fn patterns_that_fit_nothing_are_found() {
         let patterns = Patterns::of(["*.audio_attn.*", "audio_projektion.*"]);
-        let names = ["transformer_blocks.0.audio_attn.to_q.weight", "audio_projection.mix"];
+        let names = [
+            "transformer_blocks.0.audio_attn.to_q.weight",
+            "audio_projection.mix",
+        ];
         assert!(patterns.fit(names[0]) && !patterns.fit(names[1]));
         assert_eq!(patterns.idle(names.into_iter()), Some("audio_projektion.*"));
     }

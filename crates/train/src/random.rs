@@ -146,13 +146,18 @@ mod tests {
 
     #[test]
     fn normals_have_the_right_moments() {
-        let values = Draw::new(5, Purpose::Noise, 0, 0).normals(&[40_000]).unwrap();
+        let values = Draw::new(5, Purpose::Noise, 0, 0)
+            .normals(&[40_000])
+            .unwrap();
         let values = values.to_vec1::<f32>().unwrap();
         let n = values.len() as f32;
         let mean = values.iter().sum::<f32>() / n;
         let square = values.iter().map(|v| v * v).sum::<f32>() / n;
         let fourth = values.iter().map(|v| v.powi(4)).sum::<f32>() / n;
-        assert!(mean.abs() < 0.02 && (square - 1.0).abs() < 0.03, "{mean} {square}");
+        assert!(
+            mean.abs() < 0.02 && (square - 1.0).abs() < 0.03,
+            "{mean} {square}"
+        );
         assert!((fourth - 3.0).abs() < 0.25, "{fourth}");
     }
 
@@ -164,7 +169,10 @@ mod tests {
             counts[draw.weighted(&[1.0, 0.0, 2.0])] += 1;
         }
         assert_eq!(counts[1], 0);
-        assert!((counts[2] as f64 / counts[0] as f64 - 2.0).abs() < 0.2, "{counts:?}");
+        assert!(
+            (counts[2] as f64 / counts[0] as f64 - 2.0).abs() < 0.2,
+            "{counts:?}"
+        );
         let mut chosen = draw.choose(10, 4);
         chosen.sort_unstable();
         chosen.dedup();

@@ -293,8 +293,11 @@ mod tests {
     #[test]
     fn strangers_are_sent_away() {
         let port = free_port();
-        let first = std::thread::spawn(move || Ranks::meet(&meeting(0, 2, port), "key").unwrap().world());
-        let wrong = Ranks::meet(&meeting(1, 2, port), "yek").unwrap_err().to_string();
+        let first =
+            std::thread::spawn(move || Ranks::meet(&meeting(0, 2, port), "key").unwrap().world());
+        let wrong = Ranks::meet(&meeting(1, 2, port), "yek")
+            .unwrap_err()
+            .to_string();
         assert!(wrong.contains("another recipe"), "{wrong}");
         Ranks::meet(&meeting(1, 2, port), "key").unwrap();
         assert_eq!(first.join().unwrap(), 2);

@@ -10,7 +10,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::data::prepare::hex;
-use crate::data::{ClipLatents, Encoder, Faces, Footage, FootageClip, Library, PrepareOptions, faces_of};
+use crate::data::{
+    ClipLatents, Encoder, Faces, Footage, FootageClip, Library, PrepareOptions, faces_of,
+};
 use crate::error::{Result, TrainError};
 use crate::init;
 use crate::params::Parameters;
@@ -43,7 +45,11 @@ pub fn stage(recipe: &Recipe, around: &Surroundings<'_>) -> Result<Box<dyn Stage
     let options = PrepareOptions {
         seconds: recipe.data.seconds,
         least_frames: recipe.data.least_frames,
-        cache: recipe.data.cache.as_ref().map(|cache| around.base.join(cache)),
+        cache: recipe
+            .data
+            .cache
+            .as_ref()
+            .map(|cache| around.base.join(cache)),
         sandbox: around.sandbox,
         side: 256,
     };
@@ -59,18 +65,33 @@ pub fn stage(recipe: &Recipe, around: &Surroundings<'_>) -> Result<Box<dyn Stage
             for (clip, faces) in &clips {
                 // Its sound ends early: the others are enough.
                 if let Ok(sound) = SoundClip::new(&clip.id, clip.weight, faces) {
-                    let list = if clip.held_out { &mut held_out } else { &mut train };
+                    let list = if clip.held_out {
+                        &mut held_out
+                    } else {
+                        &mut train
+                    };
                     list.push(sound);
                 }
             }
-            Box::new(SoundStage::new(recipe.clone(), parameters, train, held_out)?)
+            Box::new(SoundStage::new(
+                recipe.clone(),
+                parameters,
+                train,
+                held_out,
+            )?)
         }
         StageName::Vae => {
             let (held_out, train): (Vec<_>, Vec<_>) = clips
                 .into_iter()
                 .map(|(clip, faces)| PictureClip { clip, faces })
                 .partition(|clip| clip.clip.held_out);
-            Box::new(VaeStage::new(recipe.clone(), parameters, train, held_out, around.sandbox)?)
+            Box::new(VaeStage::new(
+                recipe.clone(),
+                parameters,
+                train,
+                held_out,
+                around.sandbox,
+            )?)
         }
         StageName::EditYourself => {
             let library = library(recipe, &file, &json, &clips, &options, around)?;
@@ -170,7 +191,9 @@ fn look(
 /// Where clips of shards are taken out to.
 fn clips_folder(options: &PrepareOptions, around: &Surroundings<'_>) -> PathBuf {
     let cache = options.cache.clone();
-    cache.unwrap_or_else(|| around.base.join("cache")).join("clips")
+    cache
+        .unwrap_or_else(|| around.base.join("cache"))
+        .join("clips")
 }
 
 /// Clips as latents, face and sound looked up first.
@@ -188,7 +211,11 @@ pub(crate) fn library_of(
     let options = PrepareOptions {
         seconds: recipe.data.seconds,
         least_frames: 9,
-        cache: recipe.data.cache.as_ref().map(|cache| around.base.join(cache)),
+        cache: recipe
+            .data
+            .cache
+            .as_ref()
+            .map(|cache| around.base.join(cache)),
         sandbox: around.sandbox,
         side: config.crop,
     };
@@ -209,7 +236,12 @@ fn library(
     around: &Surroundings<'_>,
 ) -> Result<Library> {
     let device = candle_core::Device::Cpu;
-    let vae = Vae::load(file, &VaeConfig::from_json(json)?, candle_core::DType::F32, &device)?;
+    let vae = Vae::load(
+        file,
+        &VaeConfig::from_json(json)?,
+        candle_core::DType::F32,
+        &device,
+    )?;
     let config = object(json, "edit_yourself")?;
     let cells = Cells::of_crop(&config);
     let encoder = Encoder {
@@ -261,7 +293,9 @@ impl Agreement {
         let encoder = if least > -1.0 {
             let config = object(json, "audio_encoder")?;
             let device = candle_core::Device::Cpu;
-            Some(models::mel_encoder::MelEncoder::load(file, &config, &device)?)
+            Some(models::mel_encoder::MelEncoder::load(
+                file, &config, &device,
+            )?)
         } else {
             None
         };
@@ -278,7 +312,10 @@ impl Agreement {
         }
         Err(TrainError::clip(
             &clip.path,
-            format!("mouth and sound correlate {found:.2}, less than {}", self.least),
+            format!(
+                "mouth and sound correlate {found:.2}, less than {}",
+                self.least
+            ),
         ))
     }
 }
@@ -298,7 +335,9 @@ fn vae_digest(file: &ModelFile) -> Result<String> {
 
 /// Where a run's folder lies beside its recipe: `runs/NAME` for `NAME.toml`.
 pub fn run_folder(recipe: &Path) -> PathBuf {
-    let name = recipe.file_stem().map_or_else(|| "run".into(), |name| name.to_owned());
+    let name = recipe
+        .file_stem()
+        .map_or_else(|| "run".into(), |name| name.to_owned());
     recipe
         .parent()
         .unwrap_or_else(|| Path::new("."))

@@ -90,7 +90,10 @@ pub trait Stage {
     ///
     /// # Errors
     /// When a sample can't be read or shapes do not fit.
-    fn complete(&mut self, _average: &BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>> {
+    fn complete(
+        &mut self,
+        _average: &BTreeMap<String, Tensor>,
+    ) -> Result<BTreeMap<String, Tensor>> {
         Ok(BTreeMap::new())
     }
 

@@ -86,7 +86,9 @@ mod tests {
             ..Timesteps::default()
         };
         let mut draw = Draw::new(3, Purpose::Timestep, 0, 1);
-        let ones = (0..5000).filter(|_| sampler.draw(&mut draw, 1.0) >= 1.0).count();
+        let ones = (0..5000)
+            .filter(|_| sampler.draw(&mut draw, 1.0) >= 1.0)
+            .count();
         assert!((ones as f64 / 5000.0 - 0.3).abs() < 0.03, "{ones}");
         assert!((sampler.at(0.0, 1.0) - 0.5).abs() < 1e-12);
     }

@@ -44,18 +44,34 @@ fn a_clip_becomes_a_face_with_a_sound_and_the_cache_gives_the_same() {
     let clip = root().join("assets/sample/sample.mp4");
     let options = options(folder.path());
     let first = faces_of(&clip, &options).unwrap();
-    assert!(first.len() >= 90 && first.mel.len() >= 400 * 80, "{}", first.len());
+    assert!(
+        first.len() >= 90 && first.mel.len() >= 400 * 80,
+        "{}",
+        first.len()
+    );
     let again = faces_of(&clip, &options).unwrap();
-    assert_eq!((&first.openings, &first.shapes, &first.mel), (&again.openings, &again.shapes, &again.mel));
+    assert_eq!(
+        (&first.openings, &first.shapes, &first.mel),
+        (&again.openings, &again.shapes, &again.mel)
+    );
     // The lips lie where the template puts them, and crops show them.
     let [x, y] = first.lips(10, 256.0);
-    assert!((100.0..156.0).contains(&x) && (140.0..190.0).contains(&y), "{x} {y}");
+    assert!(
+        (100.0..156.0).contains(&x) && (140.0..190.0).contains(&y),
+        "{x} {y}"
+    );
     let crops = first.crops(&clip, 3..6, 256, Sandbox::InProcess).unwrap();
     assert_eq!((crops.len(), crops[0].width), (3, 256));
     // A mouth drawn to its phones goes with its sound, at no offset to speak of.
-    let best = SoundClip::new("sample", 1.0, &first).unwrap().offset(&encoder(&tiny())).unwrap();
+    let best = SoundClip::new("sample", 1.0, &first)
+        .unwrap()
+        .offset(&encoder(&tiny()))
+        .unwrap();
     println!("sample: {best:?}");
-    assert!(best.agreement > 0.3 && best.seconds.abs() <= 0.12, "{best:?}");
+    assert!(
+        best.agreement > 0.3 && best.seconds.abs() <= 0.12,
+        "{best:?}"
+    );
 }
 
 #[test]
@@ -81,15 +97,34 @@ fn a_folder_is_curated_packed_and_read_back() {
     let look = |clip: &_| examine(clip, &thresholds, &options, Some(&encoder));
     let log = folder.path().join("log.jsonl");
     let verdicts = curate(&footage, &thresholds, &log, &look, &|_, _| {}, &|| false).unwrap();
-    let fallen: Vec<_> = verdicts.iter().map(|v| (v.failed, v.reason.clone())).collect();
+    let fallen: Vec<_> = verdicts
+        .iter()
+        .map(|v| (v.failed, v.reason.clone()))
+        .collect();
     assert_eq!(fallen[0], (None, None), "{:?}", verdicts[0]);
     assert_eq!(fallen[1].0, Some(Filter::Duplicate));
-    assert_eq!((fallen[2].0, fallen[3].0), (Some(Filter::Corrupt), Some(Filter::Corrupt)), "{fallen:?}");
+    assert_eq!(
+        (fallen[2].0, fallen[3].0),
+        (Some(Filter::Corrupt), Some(Filter::Corrupt)),
+        "{fallen:?}"
+    );
     assert_eq!(Funnel::of(&verdicts).steps.last().unwrap().left, 1);
     let shards = folder.path().join("shards");
-    let how = PackOptions { most: 1 << 30, prefix: "clips-0000".to_owned(), sandbox: Sandbox::InProcess };
+    let how = PackOptions {
+        most: 1 << 30,
+        prefix: "clips-0000".to_owned(),
+        sandbox: Sandbox::InProcess,
+    };
     let known = verdicts.iter().map(|v| (v.id.clone(), v.clone())).collect();
-    let entries = pack(&footage[..1], &known, &std::collections::BTreeMap::new(), &shards, &how, |_, _| {}).unwrap();
+    let entries = pack(
+        &footage[..1],
+        &known,
+        &std::collections::BTreeMap::new(),
+        &shards,
+        &how,
+        |_, _| {},
+    )
+    .unwrap();
     assert_eq!(entries[0].agreement, verdicts[0].examined.agreement);
     let packed = Footage::of_folder(&shards).unwrap().clips;
     let back = packed[0].unpacked(&folder.path().join("taken")).unwrap();
@@ -117,10 +152,23 @@ impl Watcher for Watch {
 fn a_speaker_is_adapted_to() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("speaker.safetensors");
-    let options = AdaptOptions { steps: 4, rank: 2, seconds: 2.0, seed: 0 };
+    let options = AdaptOptions {
+        steps: 4,
+        rank: 2,
+        seconds: 2.0,
+        seed: 0,
+    };
     let mut watch = Watch::default();
     let clip = root().join("assets/sample/sample.mp4");
-    adapt(&clip, tiny(), &output, options, Sandbox::InProcess, &mut watch).unwrap();
+    adapt(
+        &clip,
+        tiny(),
+        &output,
+        options,
+        Sandbox::InProcess,
+        &mut watch,
+    )
+    .unwrap();
     assert_eq!(watch.0.len(), 4);
     // The file is one that the program's own loader takes, and it changes the model.
     models::lora::LoraFile::open(&output).unwrap();

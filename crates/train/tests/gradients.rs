@@ -24,7 +24,11 @@ fn parameters(fixture: &Fixture) -> Parameters {
     let freeze = Patterns::of(
         ["*per_channel_statistics*", "*timestep_scale_multiplier"]
             .into_iter()
-            .filter(|p| Patterns::of([*p]).idle(file.shapes().keys().map(String::as_str)).is_none()),
+            .filter(|p| {
+                Patterns::of([*p])
+                    .idle(file.shapes().keys().map(String::as_str))
+                    .is_none()
+            }),
     );
     Parameters::of_file(&file, &Patterns::of(["*"]), &freeze).unwrap()
 }

@@ -11,7 +11,12 @@ use train::noise;
 use train::timesteps::{Timesteps, shifted};
 
 /// Value and gradient of the first input.
-fn check(fixture: &Fixture, name: &str, inputs: &[&str], f: impl Fn(&[Tensor]) -> train::Result<Tensor>) {
+fn check(
+    fixture: &Fixture,
+    name: &str,
+    inputs: &[&str],
+    f: impl Fn(&[Tensor]) -> train::Result<Tensor>,
+) {
     let mut tensors: Vec<Tensor> = inputs
         .iter()
         .map(|input| fixture.get(&format!("{name}.{input}")))
@@ -25,28 +30,44 @@ fn check(fixture: &Fixture, name: &str, inputs: &[&str], f: impl Fn(&[Tensor]) -
     assert!(error < 1e-5, "{name}: {found}, PyTorch has {wanted}");
     let store = value.backward().unwrap();
     let gradient = values(store.get(first.as_tensor()).unwrap());
-    let d = distance(&gradient, &values(&fixture.get(&format!("{name}.gradient"))), 0.0);
+    let d = distance(
+        &gradient,
+        &values(&fixture.get(&format!("{name}.gradient"))),
+        0.0,
+    );
     assert!(d < 1e-4, "gradient of {name}: {d}");
 }
 
 #[test]
 fn verify_loss_parity() {
     let f = Fixture::open("losses");
-    check(&f, "masked", &["v", "u", "m"], |i| loss::masked_flow(&i[0], &i[1], Some(&i[2])));
-    check(&f, "contrastive", &["v", "u"], |i| loss::contrastive_flow(&i[0], &i[1], 0.05, None));
+    check(&f, "masked", &["v", "u", "m"], |i| {
+        loss::masked_flow(&i[0], &i[1], Some(&i[2]))
+    });
+    check(&f, "contrastive", &["v", "u"], |i| {
+        loss::contrastive_flow(&i[0], &i[1], 0.05, None)
+    });
     check(&f, "face", &["v", "u", "f", "l"], |i| {
         loss::face_weighted_flow(&i[0], &i[1], &i[2], &i[3], FaceWeights::default())
     });
-    check(&f, "joint", &["v", "u", "m"], |i| loss::joint_flow(&i[0], &i[1], &i[2], (0.7, 0.2)));
-    check(&f, "gated", &["v", "u", "l"], |i| loss::gated_flow(&i[0], &i[1], &i[2], 0.1, 0.5));
+    check(&f, "joint", &["v", "u", "m"], |i| {
+        loss::joint_flow(&i[0], &i[1], &i[2], (0.7, 0.2))
+    });
+    check(&f, "gated", &["v", "u", "l"], |i| {
+        loss::gated_flow(&i[0], &i[1], &i[2], 0.1, 0.5)
+    });
     check(&f, "single", &["v", "x0", "eps", "t", "w"], |i| {
         let target = noise::velocity(&i[1], &i[2])?;
         let t = i[3].reshape((3, 1, 1))?;
         let estimate = loss::single_step(&i[1], &target, &i[0], &t, 0.6)?;
         Ok((estimate * &i[4])?.sum_all()?)
     });
-    check(&f, "cosine", &["a", "b"], |i| loss::cosine_loss(&i[0], &i[1], None));
-    check(&f, "correlation", &["a", "b"], |i| loss::correlation_loss(&i[0], &i[1], None));
+    check(&f, "cosine", &["a", "b"], |i| {
+        loss::cosine_loss(&i[0], &i[1], None)
+    });
+    check(&f, "correlation", &["a", "b"], |i| {
+        loss::correlation_loss(&i[0], &i[1], None)
+    });
     check(&f, "smooth", &["a", "b"], |i| loss::smooth_l1(&i[0], &i[1]));
 }
 
@@ -96,7 +117,9 @@ fn verify_noise_parity() {
 #[test]
 fn the_nearest_of_four_draws_is_nearer_than_one() {
     use train::random::{Draw, Purpose};
-    let clean = Draw::new(1, Purpose::Weights, 0, 0).normals(&[6, 8]).unwrap();
+    let clean = Draw::new(1, Purpose::Weights, 0, 0)
+        .normals(&[6, 8])
+        .unwrap();
     let mean = |k: usize| -> f64 {
         (0..200)
             .map(|n| {

@@ -70,7 +70,8 @@ fn clip(number: u64, cells: &Cells) -> ClipLatents {
         let mut cells_of = look.to_vec2::<f32>().unwrap();
         for cell in &cells.inside {
             for (channel, value) in cells_of[*cell as usize].iter_mut().enumerate() {
-                *value += (2.0 * opening(frame) - 1.0) as f32 * if channel % 2 == 0 { 1.5 } else { -1.5 };
+                *value +=
+                    (2.0 * opening(frame) - 1.0) as f32 * if channel % 2 == 0 { 1.5 } else { -1.5 };
             }
         }
         clean.extend(cells_of.into_iter().flatten());
@@ -84,7 +85,11 @@ fn clip(number: u64, cells: &Cells) -> ClipLatents {
         weight: 1.0,
         rate: 25.0,
         context: clean.clone(),
-        references: clean.index_select(&index, 0).unwrap().index_select(&inside, 1).unwrap(),
+        references: clean
+            .index_select(&index, 0)
+            .unwrap()
+            .index_select(&inside, 1)
+            .unwrap(),
         reference_frames: vec![2, 10, 18, 26],
         clean,
         mel: Arc::new(mel),
@@ -99,11 +104,13 @@ fn clip(number: u64, cells: &Cells) -> ClipLatents {
 
 fn stage(recipe: &Recipe) -> EditYourselfStage {
     let file = init::fresh(&config(), 3, 5).unwrap();
-    let mut parameters = Parameters::of_file(&file, &recipe.model.train, &recipe.model.freeze).unwrap();
+    let mut parameters =
+        Parameters::of_file(&file, &recipe.model.train, &recipe.model.freeze).unwrap();
     if let Some(lora) = &recipe.model.lora {
         lora.add(&mut parameters, recipe.seed).unwrap();
     }
-    let network = Network::of_parameters(&parameters, &parameters.tracked(), None, DType::F32).unwrap();
+    let network =
+        Network::of_parameters(&parameters, &parameters.tracked(), None, DType::F32).unwrap();
     let library = Library {
         train: (0..4).map(|n| clip(n, &network.cells)).collect(),
         held_out: Vec::new(),
@@ -138,7 +145,10 @@ impl Watcher for Losses {
 fn run(recipe: &Recipe, folder: Option<&Path>, stop: Option<usize>) -> (Losses, train::Result<()>) {
     let mut stage = stage(recipe);
     let mut ranks = Ranks::alone();
-    let mut watcher = Losses { stop, ..Losses::default() };
+    let mut watcher = Losses {
+        stop,
+        ..Losses::default()
+    };
     let result = Run::start(recipe, &mut stage, &mut ranks, folder)
         .and_then(|mut run| run.finish(&mut watcher))
         .map(|_| ());
@@ -177,7 +187,10 @@ fn a_tiny_run_overfits_four_clips() {
     println!("loss {start:.3} to {end:.3}, {measures:?}");
     assert!(end < start / 3.0, "the loss went from {start} to {end}");
     assert!(measures["training/own"] > 0.8, "{measures:?}");
-    assert!(measures["training/leak"] < 0.5 * measures["training/own"], "{measures:?}");
+    assert!(
+        measures["training/leak"] < 0.5 * measures["training/own"],
+        "{measures:?}"
+    );
 }
 
 const SHORT: &str = r#"
@@ -224,7 +237,12 @@ fn a_killed_run_goes_on_with_the_same_losses() {
     // Another recipe does not take over these checkpoints.
     let other = Recipe { seed: 4, ..recipe };
     let (_, result) = run(&other, Some(&cut), None);
-    assert!(result.unwrap_err().to_string().contains("the recipe has changed"));
+    assert!(
+        result
+            .unwrap_err()
+            .to_string()
+            .contains("the recipe has changed")
+    );
 }
 
 #[test]
@@ -247,7 +265,11 @@ fn low_rank_additions_leave_the_rest_alone() {
     use train::stage::Stage as _;
     let before = stage.parameters().frozen_digest().unwrap();
     let values = |p: &Parameters, name: &str| {
-        p.trained()[name].flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        p.trained()[name]
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap()
     };
     let up = "model.diffusion_model.transformer_blocks.1.attn1.to_q.lora_B.weight";
     assert!(values(stage.parameters(), up).iter().all(|v| *v == 0.0));
@@ -261,7 +283,12 @@ fn low_rank_additions_leave_the_rest_alone() {
     assert!(values(stage.parameters(), up).iter().any(|v| *v != 0.0));
     // Everything that is trained is an audio layer or an addition.
     let meant = ["audio_attn", "proj_out", ".lora_"];
-    assert!(first.trained().keys().all(|n| meant.iter().any(|m| n.contains(m))));
+    assert!(
+        first
+            .trained()
+            .keys()
+            .all(|n| meant.iter().any(|m| n.contains(m)))
+    );
 }
 
 #[test]
@@ -284,11 +311,19 @@ fn two_ranks_move_as_one_with_the_doubled_batch() {
     };
     let (alone, result) = run(&recipe(&text(4)), None, None);
     result.unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let rank = move |rank: usize, text: String| {
         let recipe = recipe(&text);
         let mut stage = stage(&recipe);
-        let meeting = Meeting { rank, world: 2, address: format!("127.0.0.1:{port}") };
+        let meeting = Meeting {
+            rank,
+            world: 2,
+            address: format!("127.0.0.1:{port}"),
+        };
         let mut ranks = Ranks::meet(&meeting, &recipe.key().unwrap()).unwrap();
         let mut watcher = Losses::default();
         Run::start(&recipe, &mut stage, &mut ranks, None)
@@ -297,10 +332,16 @@ fn two_ranks_move_as_one_with_the_doubled_batch() {
             .unwrap();
         watcher.losses
     };
-    let other = { let text = text(2); std::thread::spawn(move || rank(1, text)) };
+    let other = {
+        let text = text(2);
+        std::thread::spawn(move || rank(1, text))
+    };
     let first = rank(0, text(2));
     assert_eq!(first, other.join().unwrap());
     for (step, (two, one)) in first.iter().zip(&alone.losses).enumerate() {
-        assert!((two / one - 1.0).abs() < 1e-4, "step {step}: {two} and {one}");
+        assert!(
+            (two / one - 1.0).abs() < 1e-4,
+            "step {step}: {two} and {one}"
+        );
     }
 }

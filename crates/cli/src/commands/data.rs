@@ -1,4 +1,4 @@
-//! `reword data`: training data. `synth` renders a talking head with exact truth.
+//! `reword data`: training data. `synth` renders a talking head with exact truth; `footage.rs` has the rest.
 
 use super::shared::write_whole;
 use crate::arguments::{DataArguments, DataCommand, SynthArguments};
@@ -23,6 +23,9 @@ const RATE: u32 = 44_100;
 pub(crate) fn run(arguments: DataArguments, terminal: &Terminal) -> Result<(), Failure> {
     match arguments.command {
         DataCommand::Synth(arguments) => synthesise(&arguments, terminal),
+        DataCommand::Curate(arguments) => super::footage::curate(&arguments, terminal),
+        DataCommand::Pack(arguments) => super::footage::pack(&arguments, terminal),
+        DataCommand::Inspect(arguments) => super::footage::inspect(&arguments, terminal),
     }
 }
 

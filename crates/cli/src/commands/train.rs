@@ -21,11 +21,21 @@ use train::{Result, TrainError};
 const STACK: usize = 512 << 20;
 
 /// Runs the command.
-pub(crate) fn run(arguments: &TrainArguments, terminal: &Terminal) -> std::result::Result<(), Failure> {
+pub(crate) fn run(
+    arguments: &TrainArguments,
+    terminal: &Terminal,
+) -> std::result::Result<(), Failure> {
+    on_deep_stack(|| train(arguments, terminal))
+}
+
+/// Runs `work` on a thread whose stack is deep enough for autograd.
+pub(crate) fn on_deep_stack(
+    work: impl FnOnce() -> Result<()> + Send,
+) -> std::result::Result<(), Failure> {
     std::thread::scope(|scope| {
         let worker = std::thread::Builder::new()
             .stack_size(STACK)
-            .spawn_scoped(scope, || train(arguments, terminal));
+            .spawn_scoped(scope, work);
         match worker.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(result)) => result.map_err(failure),
             Ok(Err(_)) => Err(Failure::fault("training broke down")),
@@ -37,7 +47,11 @@ pub(crate) fn run(arguments: &TrainArguments, terminal: &Terminal) -> std::resul
 fn train(arguments: &TrainArguments, terminal: &Terminal) -> Result<()> {
     let recipe = Recipe::open(&arguments.recipe)?;
     let base = arguments.recipe.parent().unwrap_or_else(|| Path::new("."));
-    let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
+    let base = if base.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        base
+    };
     let bar: Mutex<Option<ProgressBar>> = Mutex::new(None);
     let left_out: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let progress = |done: usize, total: usize, reason: Option<&str>| {
@@ -48,7 +62,10 @@ fn train(arguments: &TrainArguments, terminal: &Terminal) -> Result<()> {
         }
         let Ok(mut bar) = bar.lock() else { return };
         if bar.is_none() {
-            *bar = terminal.bar(total as u64, "clips     {wide_bar} {pos}/{len} {eta:>5} left");
+            *bar = terminal.bar(
+                total as u64,
+                "clips     {wide_bar} {pos}/{len} {eta:>5} left",
+            );
         }
         terminal.event(&serde_json::json!({"event": "progress", "stage": "clips", "done": done, "total": total}));
         if let Some(bar) = bar.as_ref() {
@@ -58,7 +75,11 @@ fn train(arguments: &TrainArguments, terminal: &Terminal) -> Result<()> {
     };
     let around = Surroundings {
         base: base.to_owned(),
-        sandbox: if arguments.trusted { Sandbox::InProcess } else { Sandbox::Child },
+        sandbox: if arguments.trusted {
+            Sandbox::InProcess
+        } else {
+            Sandbox::Child
+        },
         embedded: &embedded,
         progress: &progress,
     };
@@ -82,7 +103,11 @@ fn train(arguments: &TrainArguments, terminal: &Terminal) -> Result<()> {
     if let Ok(list) = left_out.lock()
         && !list.is_empty()
     {
-        terminal.note(&format!("{} clips are left out, for example: {}", list.len(), list.first().map_or("", String::as_str)));
+        terminal.note(&format!(
+            "{} clips are left out, for example: {}",
+            list.len(),
+            list.first().map_or("", String::as_str)
+        ));
     }
     let meeting = Meeting::of_variables(|name| std::env::var(name).ok())?;
     let mut ranks = match &meeting {
@@ -90,22 +115,19 @@ fn train(arguments: &TrainArguments, terminal: &Terminal) -> Result<()> {
         None => Ranks::alone(),
     };
     let leads = ranks.rank() == 0;
-    let folder = arguments.output.clone().unwrap_or_else(|| setup::run_folder(&arguments.recipe));
+    let folder = arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| setup::run_folder(&arguments.recipe));
     let (trained, all) = stage.parameters().count();
     let mut run = Run::start(&recipe, stage.as_mut(), &mut ranks, Some(&folder))?;
-    let mut watcher = Progress {
-        terminal,
-        bar: terminal.bar(recipe.steps, "{msg} {wide_bar} {pos}/{len} {eta:>5} left"),
-        started: Instant::now(),
-        samples: 0,
-        steps: 0,
-        told: None,
-    };
-    terminal.note(&format!("{trained} of {all} parameters move; the run is kept in {}", folder.display()));
+    let mut watcher = Progress::new(terminal, recipe.steps);
+    terminal.note(&format!(
+        "{trained} of {all} parameters move; the run is kept in {}",
+        folder.display()
+    ));
     let outcome = run.finish(&mut watcher);
-    if let Some(bar) = &watcher.bar {
-        bar.finish_and_clear();
-    }
+    watcher.end();
     let outcome = outcome?;
     if leads {
         let values = run.shipped()?;
@@ -115,7 +137,10 @@ fn train(arguments: &TrainArguments, terminal: &Terminal) -> Result<()> {
         if let Some(lora) = lora {
             export::lora(&folder.join("lora.safetensors"), &values, lora)?;
         }
-        terminal.note(&format!("{} steps, last loss {:.4}", outcome.steps, outcome.loss));
+        terminal.note(&format!(
+            "{} steps, last loss {:.4}",
+            outcome.steps, outcome.loss
+        ));
         terminal.result(&path.display().to_string());
     }
     Ok(())
@@ -126,13 +151,33 @@ fn embedded(name: &str) -> Option<ModelFile> {
 }
 
 /// One line: loss, samples a second, time left; JSON lines for programs.
-struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     terminal: &'a Terminal,
     bar: Option<ProgressBar>,
     started: Instant,
     samples: u64,
     steps: u64,
     told: Option<Instant>,
+}
+
+impl<'a> Progress<'a> {
+    pub(crate) fn new(terminal: &'a Terminal, steps: u64) -> Self {
+        Self {
+            terminal,
+            bar: terminal.bar(steps, "{msg} {wide_bar} {pos}/{len} {eta:>5} left"),
+            started: Instant::now(),
+            samples: 0,
+            steps: 0,
+            told: None,
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 impl Watcher for Progress<'_> {
@@ -150,10 +195,15 @@ impl Watcher for Progress<'_> {
         }
         // Without a bar a line every ten seconds is enough.
         let now = Instant::now();
-        let due = self.told.is_none_or(|told| now.duration_since(told).as_secs() >= 10);
+        let due = self
+            .told
+            .is_none_or(|told| now.duration_since(told).as_secs() >= 10);
         if due || report.step == report.steps {
             self.told = Some(now);
-            self.terminal.note(&format!("step {}/{}  {text}  {left:.0} s left", report.step, report.steps));
+            self.terminal.note(&format!(
+                "step {}/{}  {text}  {left:.0} s left",
+                report.step, report.steps
+            ));
             self.terminal.event(&serde_json::json!({
                 "event": "progress", "stage": "train", "done": report.step, "total": report.steps, "loss": report.loss,
                 "samples_per_second": rate, "seconds": seconds, "seconds_left": left, "values": report.values,
@@ -180,7 +230,9 @@ impl Watcher for Progress<'_> {
     }
 
     fn seconds(&self) -> f64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |d| d.as_secs_f64())
     }
 }
 
@@ -188,15 +240,19 @@ impl Watcher for Progress<'_> {
 pub(crate) fn failure(error: TrainError) -> Failure {
     let text = error.to_string();
     match error {
-        TrainError::Recipe(_) | TrainError::RecipeText { .. } | TrainError::RecipeRange { .. } => Failure::usage(text),
+        TrainError::Recipe(_) | TrainError::RecipeText { .. } | TrainError::RecipeRange { .. } => {
+            Failure::usage(text)
+        }
         TrainError::Stopped { step } => Failure::stopped(format!("stopped after step {step}"))
             .with_hint("run the same command again to go on"),
         TrainError::OtherRun { .. } => {
             Failure::usage(text).with_hint("give another --output, or remove the checkpoints")
         }
-        TrainError::Io { .. } | TrainError::File { .. } | TrainError::Clip { .. } | TrainError::Data(_) | TrainError::Weights(_) => {
-            Failure::input(text)
-        }
+        TrainError::Io { .. }
+        | TrainError::File { .. }
+        | TrainError::Clip { .. }
+        | TrainError::Data(_)
+        | TrainError::Weights(_) => Failure::input(text),
         TrainError::Model(_) => Failure::input(text),
         TrainError::NotFinite { .. } => Failure::fault(text),
         TrainError::Ranks { .. } | TrainError::Tensor(_) => Failure::fault(text),

@@ -85,7 +85,8 @@ pub fn curate(
                     let mut file = file.lock().map_err(|_| {
                         TrainError::file(log, "another thread broke down while writing")
                     })?;
-                    file.write_all(text.as_bytes()).map_err(TrainError::io(log))?;
+                    file.write_all(text.as_bytes())
+                        .map_err(TrainError::io(log))?;
                     verdict
                 }
             };
@@ -120,8 +121,8 @@ fn mark_duplicates(verdicts: &mut [Verdict]) {
 }
 
 fn line(log: &Path, verdict: &Verdict) -> Result<String> {
-    let text = serde_json::to_string(verdict)
-        .map_err(|error| TrainError::file(log, error.to_string()))?;
+    let text =
+        serde_json::to_string(verdict).map_err(|error| TrainError::file(log, error.to_string()))?;
     Ok(format!("{text}\n"))
 }
 

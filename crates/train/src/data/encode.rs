@@ -56,7 +56,10 @@ impl Encoder<'_> {
         let latents = (faces.len() - offset).saturating_sub(1) / s + 1;
         let frames = s * (latents - 1) + 1;
         if latents < 2 {
-            return Err(TrainError::clip(&clip.path, "it has fewer than two latents"));
+            return Err(TrainError::clip(
+                &clip.path,
+                "it has fewer than two latents",
+            ));
         }
         let name = format!(
             "{}-{}-{VERSION}-{}-{offset}-{frames}-{}-{}.latents.safetensors",
@@ -116,7 +119,11 @@ impl Encoder<'_> {
         let mut start = 0;
         while start < frames {
             // The first piece has one frame more than whole latents.
-            let end = if start == 0 { 1 + s * (PIECE - 1) } else { start + s * PIECE };
+            let end = if start == 0 {
+                1 + s * (PIECE - 1)
+            } else {
+                start + s * PIECE
+            };
             let end = end.min(frames);
             let range = offset + start..offset + end;
             let crops = faces.crops(&clip.path, range, side, options.sandbox)?;
@@ -127,10 +134,8 @@ impl Encoder<'_> {
                 }
             }
             let fill = (self.config.mask_box(), self.config.context_fill as f32);
-            for ((stream, parts), fill) in streams
-                .iter_mut()
-                .zip(&mut parts)
-                .zip([Some(&fill), None])
+            for ((stream, parts), fill) in
+                streams.iter_mut().zip(&mut parts).zip([Some(&fill), None])
             {
                 parts.push(self.tokens(&stream.push(&video_of(&crops, fill)?)?)?);
             }
@@ -151,7 +156,11 @@ impl Encoder<'_> {
             Ok(Tensor::cat(parts, 0)?.to_dtype(DType::BF16)?)
         };
         let references = Tensor::cat(&singles, 0)?.index_select(&inside, 1)?;
-        Ok((bf16(context)?, bf16(clean)?, references.to_dtype(DType::BF16)?))
+        Ok((
+            bf16(context)?,
+            bf16(clean)?,
+            references.to_dtype(DType::BF16)?,
+        ))
     }
 
     /// Normalised latents `[1, C, L, h, w]` as `[L, G, C]`.
@@ -195,7 +204,11 @@ pub(crate) fn video_of(pictures: &[Rgb8], fill: Option<&Fill>) -> Result<Tensor>
             }
         }
     }
-    Ok(Tensor::from_vec(data, (1, 3, count, height, width), &Device::Cpu)?)
+    Ok(Tensor::from_vec(
+        data,
+        (1, 3, count, height, width),
+        &Device::Cpu,
+    )?)
 }
 
 /// The other way: frame `n` of `[1, 3, F, H, W]`.
@@ -215,8 +228,9 @@ pub(crate) fn picture_of(video: &Tensor, n: usize) -> Result<Rgb8> {
 }
 
 fn name_number(name: &str) -> u64 {
-    name.bytes()
-        .fold(7, |n: u64, byte| n.wrapping_mul(31).wrapping_add(u64::from(byte)))
+    name.bytes().fold(7, |n: u64, byte| {
+        n.wrapping_mul(31).wrapping_add(u64::from(byte))
+    })
 }
 
 fn write(path: &Path, (context, clean, references): &(Tensor, Tensor, Tensor)) -> Result<()> {

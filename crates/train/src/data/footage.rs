@@ -97,7 +97,10 @@ impl Footage {
                     || share_of(&clip.identity) < source.held_out_share;
             }
             if found.is_empty() {
-                return Err(TrainError::Data(format!("{} holds no clip", folder.display())));
+                return Err(TrainError::Data(format!(
+                    "{} holds no clip",
+                    folder.display()
+                )));
             }
             clips.append(&mut found);
         }
@@ -113,7 +116,10 @@ fn group(id: &str) -> &str {
 /// Every name has its own place in 0..1, the same on every machine.
 fn share_of(name: &str) -> f64 {
     let hash = Sha256::digest(name.as_bytes());
-    let first = hash.iter().take(8).fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
+    let first = hash
+        .iter()
+        .take(8)
+        .fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
     (first >> 11) as f64 / (1_u64 << 53) as f64
 }
 
@@ -169,7 +175,10 @@ fn of_table(folder: &Path, table: &Path) -> Result<Vec<FootageClip>> {
         // A table is an input: its names must stay below the folder.
         let plain = |part: &str| !part.is_empty() && part != ".." && part != ".";
         if id.starts_with('/') || !id.split('/').all(plain) {
-            return Err(TrainError::file(table, format!("'{id}' is no path below the folder")));
+            return Err(TrainError::file(
+                table,
+                format!("'{id}' is no path below the folder"),
+            ));
         }
         let identity = identity.and_then(|n| cells.get(n).copied());
         clips.push(clip(folder, id, identity));
@@ -235,22 +244,31 @@ mod tests {
         let table = "file\tkind\tidentity\na/1.mp4\treal\tann\nb/4.MOV\treal\t\n";
         std::fs::write(folder.path().join("index.tsv"), table).unwrap();
         let list = |text: &str| Footage::of_sources(&[source(text)], folder.path(), 1);
-        let all = list("path = '.'\nweights = { a = 0.5 }\nmost = { a = 2 }\nheld_out = ['b']").unwrap();
+        let all =
+            list("path = '.'\nweights = { a = 0.5 }\nmost = { a = 2 }\nheld_out = ['b']").unwrap();
         assert_eq!(all.clips.len(), 3);
-        assert!(all.clips[..2].iter().all(|c| c.id.starts_with("a/") && c.weight == 0.5 && !c.held_out));
+        assert!(
+            all.clips[..2]
+                .iter()
+                .all(|c| c.id.starts_with("a/") && c.weight == 0.5 && !c.held_out)
+        );
         assert!(all.clips[2].held_out);
         let some = list("path = '.'\nindex = 'index.tsv'\nheld_out = ['ann']").unwrap();
         assert_eq!(some.clips.len(), 2);
         assert!(some.clips[0].held_out && some.clips[0].identity == "ann");
         assert_eq!(some.clips[1].identity, "b/4.MOV");
         std::fs::write(folder.path().join("index.tsv"), "file\n../../etc/passwd\n").unwrap();
-        let error = list("path = '.'\nindex = 'index.tsv'").unwrap_err().to_string();
+        let error = list("path = '.'\nindex = 'index.tsv'")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("no path below the folder"), "{error}");
     }
 
     #[test]
     fn shares_hold_out_identities() {
-        let held = (0..1000).filter(|n| share_of(&format!("person {n}")) < 0.1).count();
+        let held = (0..1000)
+            .filter(|n| share_of(&format!("person {n}")) < 0.1)
+            .count();
         assert!((70..130).contains(&held), "{held}");
     }
 }

@@ -72,7 +72,13 @@ impl Library {
         let weights: Vec<f64> = self
             .train
             .iter()
-            .map(|clip| if clip.latents() >= latents { clip.weight } else { 0.0 })
+            .map(|clip| {
+                if clip.latents() >= latents {
+                    clip.weight
+                } else {
+                    0.0
+                }
+            })
             .collect();
         if weights.iter().all(|w| *w <= 0.0) {
             return Err(TrainError::Data(format!(
@@ -145,7 +151,9 @@ impl Library {
             clip.references.narrow(0, 0, 0)?.to_dtype(DType::F32)?
         } else {
             let index = Tensor::new(index, &Device::Cpu)?;
-            clip.references.index_select(&index, 0)?.to_dtype(DType::F32)?
+            clip.references
+                .index_select(&index, 0)?
+                .to_dtype(DType::F32)?
         };
         Ok(Window {
             context: part(&clip.context)?,
@@ -181,11 +189,18 @@ impl Library {
                 !(start..=end).contains(&frame)
             })
             .collect();
-        let mut pool: Vec<usize> = if outside.len() >= count { outside } else { all.collect() };
+        let mut pool: Vec<usize> = if outside.len() >= count {
+            outside
+        } else {
+            all.collect()
+        };
         match kind {
             References::Random => {
                 let chosen = draw.choose(pool.len(), count);
-                chosen.iter().filter_map(|n| pool.get(*n).copied()).collect()
+                chosen
+                    .iter()
+                    .filter_map(|n| pool.get(*n).copied())
+                    .collect()
             }
             References::Opening => {
                 let opening = |n: &usize| {

@@ -40,15 +40,25 @@ pub fn pack(
     let mut writer = ShardWriter::new(folder, &options.prefix, options.most)?;
     for clip in clips {
         let look = |clip: &FootageClip| -> std::result::Result<(u64, f64, Vec<u8>), String> {
-            let opened = Clip::open(&clip.path, &OpenOptions { sandbox: options.sandbox })
-                .map_err(|e| e.to_string())?;
+            let opened = Clip::open(
+                &clip.path,
+                &OpenOptions {
+                    sandbox: options.sandbox,
+                },
+            )
+            .map_err(|e| e.to_string())?;
             let video = opened.video().map_err(|e| e.to_string())?;
-            let mut reader = MonoReader::new(&opened, SampleRate::SPEECH).map_err(|e| e.to_string())?;
+            let mut reader =
+                MonoReader::new(&opened, SampleRate::SPEECH).map_err(|e| e.to_string())?;
             let mut samples = Vec::new();
             while let Some(block) = reader.next_block().map_err(|e| e.to_string())? {
                 samples.extend_from_slice(&block);
             }
-            Ok((video.frames, video.rate.per_second(), flac_of(&samples, 16_000)?))
+            Ok((
+                video.frames,
+                video.rate.per_second(),
+                flac_of(&samples, 16_000)?,
+            ))
         };
         let (frames, rate, sound) = match look(clip) {
             Ok(found) => found,
@@ -101,7 +111,10 @@ pub fn words_of(table: &Path) -> Result<BTreeMap<String, Value>> {
         column(&["end", "end_s"]),
     );
     let (Some(file), Some(word), Some(start), Some(end)) = columns else {
-        return Err(TrainError::file(table, "the table lacks one of file, word, start, end"));
+        return Err(TrainError::file(
+            table,
+            "the table lacks one of file, word, start, end",
+        ));
     };
     let mut all: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for line in lines {
@@ -114,5 +127,8 @@ pub fn words_of(table: &Path) -> Result<BTreeMap<String, Value>> {
             all.entry((*file).to_owned()).or_default().push(word);
         }
     }
-    Ok(all.into_iter().map(|(file, words)| (file, Value::Array(words))).collect())
+    Ok(all
+        .into_iter()
+        .map(|(file, words)| (file, Value::Array(words)))
+        .collect())
 }

@@ -155,7 +155,9 @@ impl Found {
         }
         let face = |error: face::FaceError| TrainError::clip(path, error);
         let mut tracker = Tracker::new(TrackOptions::new(rate)).map_err(face)?;
-        let reader = clip.frames(FrameIndex::ZERO..FrameIndex(frames)).map_err(bad)?;
+        let reader = clip
+            .frames(FrameIndex::ZERO..FrameIndex(frames))
+            .map_err(bad)?;
         for (n, frame) in reader.enumerate() {
             let frame = frame.map_err(bad)?.to_rgb8();
             tracker.push(FrameIndex(n as u64), &frame).map_err(face)?;
@@ -221,7 +223,11 @@ impl Found {
             first: self.first,
             rate: self.rate,
             placements,
-            openings: self.landmarks.iter().map(|p| face::mouth_opening(p)).collect(),
+            openings: self
+                .landmarks
+                .iter()
+                .map(|p| face::mouth_opening(p))
+                .collect(),
             shapes,
             mel: Arc::new(self.mel),
         })
@@ -326,5 +332,9 @@ fn digest_of(path: &Path) -> Result<String> {
 
 /// The first `count` bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8], count: usize) -> String {
-    bytes.iter().take(count).map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .take(count)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -30,7 +30,10 @@ pub fn indices(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(TrainError::io(folder))? {
         let path = entry.map_err(TrainError::io(folder))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("");
         if name.starts_with(INDEX.0) && name.ends_with(INDEX.1) {
             found.push(path);
         }
@@ -88,9 +91,13 @@ impl Entry {
     /// # Errors
     /// When the shard can't be read, or its bytes are not those of the index.
     pub fn extract(&self, shards: &Path, folder: &Path) -> Result<PathBuf> {
-        let plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric());
+        let plain =
+            |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric());
         if !plain(&self.ending) || !plain(&self.digest) {
-            return Err(TrainError::file(shards, format!("the index has a strange entry '{}'", self.key)));
+            return Err(TrainError::file(
+                shards,
+                format!("the index has a strange entry '{}'", self.key),
+            ));
         }
         let path = folder.join(format!("{}.{}", self.digest, self.ending));
         if std::fs::metadata(&path).is_ok_and(|m| m.len() == self.bytes) {
@@ -99,12 +106,17 @@ impl Entry {
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
         let shard = shards.join(Path::new(&self.shard).file_name().unwrap_or_default());
         let mut file = std::fs::File::open(&shard).map_err(TrainError::io(&shard))?;
-        file.seek(SeekFrom::Start(self.offset)).map_err(TrainError::io(&shard))?;
+        file.seek(SeekFrom::Start(self.offset))
+            .map_err(TrainError::io(&shard))?;
         let temporary = path.with_extension(format!("{}.part", self.ending));
         let mut out = std::fs::File::create(&temporary).map_err(TrainError::io(&temporary))?;
-        let copied = std::io::copy(&mut file.take(self.bytes), &mut out).map_err(TrainError::io(&shard))?;
+        let copied =
+            std::io::copy(&mut file.take(self.bytes), &mut out).map_err(TrainError::io(&shard))?;
         if copied != self.bytes {
-            return Err(TrainError::file(&shard, format!("sample '{}' is cut off", self.key)));
+            return Err(TrainError::file(
+                &shard,
+                format!("sample '{}' is cut off", self.key),
+            ));
         }
         std::fs::rename(&temporary, &path).map_err(TrainError::io(&path))?;
         Ok(path)

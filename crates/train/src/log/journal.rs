@@ -75,7 +75,8 @@ impl Journal {
     /// # Errors
     /// When it can't be written.
     pub fn write(&mut self, line: &Line) -> Result<()> {
-        let text = serde_json::to_string(line).map_err(|error| TrainError::file(&self.path, error.to_string()))?;
+        let text = serde_json::to_string(line)
+            .map_err(|error| TrainError::file(&self.path, error.to_string()))?;
         // One write, so that a killed run leaves whole lines.
         self.file
             .write_all(format!("{text}\n").as_bytes())

@@ -38,7 +38,9 @@ pub fn plot(curves: &[Curve], width: usize, height: usize) -> Rgb8 {
             .filter(|(x, y)| x.is_finite() && y.is_finite())
     };
     let range = |f: &dyn Fn(&(f64, f64)) -> f64| {
-        let ends = all().map(f).fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
+        let ends = all()
+            .map(f)
+            .fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
         if ends.0 > ends.1 {
             (0.0, 1.0)
         } else if ends.1 - ends.0 < 1e-12 {

@@ -20,7 +20,10 @@ impl Sheet {
     /// The sheet; none without pictures.
     pub fn picture(&self) -> Option<Rgb8> {
         let all = || self.rows.iter().flatten();
-        let (width, height) = (all().map(|p| p.width).max()?, all().map(|p| p.height).max()?);
+        let (width, height) = (
+            all().map(|p| p.width).max()?,
+            all().map(|p| p.height).max()?,
+        );
         let columns = self.rows.iter().map(Vec::len).max()?;
         let mut sheet = Rgb8::filled(
             columns * (width + GAP) + GAP,
@@ -51,7 +54,10 @@ mod tests {
     fn pictures_stand_where_they_should() {
         let mut sheet = Sheet::default();
         assert!(sheet.picture().is_none());
-        sheet.row(vec![Rgb8::filled(2, 3, [1, 2, 3]), Rgb8::filled(2, 3, [9; 3])]);
+        sheet.row(vec![
+            Rgb8::filled(2, 3, [1, 2, 3]),
+            Rgb8::filled(2, 3, [9; 3]),
+        ]);
         sheet.row(vec![Rgb8::filled(2, 3, [7; 3])]);
         let picture = sheet.picture().unwrap();
         assert_eq!((picture.width, picture.height), (16, 18));

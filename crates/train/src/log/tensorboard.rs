@@ -28,7 +28,10 @@ impl EventFile {
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
         let mut number = 0;
         let path = loop {
-            let path = folder.join(format!("events.out.tfevents.{}.reword.{number}", seconds as u64));
+            let path = folder.join(format!(
+                "events.out.tfevents.{}.reword.{number}",
+                seconds as u64
+            ));
             if !path.exists() {
                 break path;
             }

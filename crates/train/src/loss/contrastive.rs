@@ -23,7 +23,10 @@ pub fn contrastive_flow(
     if batch < 2 || lambda == 0.0 {
         return Ok(own);
     }
-    let other = Tensor::cat(&[target.narrow(0, 1, batch - 1)?, target.narrow(0, 0, 1)?], 0)?;
+    let other = Tensor::cat(
+        &[target.narrow(0, 1, batch - 1)?, target.narrow(0, 0, 1)?],
+        0,
+    )?;
     let away = weighted_mean(&squared_error(predicted, &other)?, mask)?;
     Ok((own - (away * lambda)?)?)
 }

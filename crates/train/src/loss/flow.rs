@@ -39,8 +39,6 @@ pub fn weighted_mean(errors: &Tensor, weights: Option<&Tensor>) -> Result<Tensor
             "no token of the batch has a weight in the loss".to_owned(),
         ));
     }
-    let sum = errors
-        .broadcast_mul(&weights.unsqueeze(2)?)?
-        .sum_all()?;
+    let sum = errors.broadcast_mul(&weights.unsqueeze(2)?)?.sum_all()?;
     Ok((sum / f64::from(total))?)
 }

@@ -50,7 +50,11 @@ impl Readout {
         let solved = solve(&gram, &right, ridge)?;
         let mut weights = Vec::with_capacity(width * count);
         for target in 0..count {
-            weights.extend(solved.iter().map(|row| row.get(target).copied().unwrap_or(0.0)));
+            weights.extend(
+                solved
+                    .iter()
+                    .map(|row| row.get(target).copied().unwrap_or(0.0)),
+            );
         }
         let device = Device::Cpu;
         Ok(Self {
@@ -120,7 +124,8 @@ impl Readout {
 /// Solves `(gram + ridge I) x = right` by Cholesky in `f64`.
 fn solve(gram: &[Vec<f32>], right: &[Vec<f32>], ridge: f64) -> Result<Vec<Vec<f32>>> {
     let n = gram.len();
-    let bad = || TrainError::Data("the latents do not determine a reader; raise the ridge".to_owned());
+    let bad =
+        || TrainError::Data("the latents do not determine a reader; raise the ridge".to_owned());
     let mut lower = vec![0.0_f64; n * n];
     let at = |m: &[f64], i: usize, j: usize| m.get(i * n + j).copied().unwrap_or(0.0);
     for i in 0..n {

@@ -93,7 +93,8 @@ pub fn detail(difference: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let mean = f64::from(weight.mean_all()?.to_scalar::<f32>()?).max(1e-6);
         for axis in [4, 3] {
             let length = difference.dim(axis)? - 1;
-            let step = (difference.narrow(axis, 1, length)? - difference.narrow(axis, 0, length)?)?;
+            let step =
+                (difference.narrow(axis, 1, length)? - difference.narrow(axis, 0, length)?)?;
             let part = step
                 .abs()?
                 .broadcast_mul(&weight.narrow(axis, 1, length)?)?

@@ -86,7 +86,11 @@ impl Muon {
             .with_min_len(1 << 14)
             .for_each(|((u, g), m)| {
                 *m += (g - *m) * (1.0 - mix);
-                *u = if self.nesterov { g + (*m - g) * mix } else { *m };
+                *u = if self.nesterov {
+                    g + (*m - g) * mix
+                } else {
+                    *m
+                };
             });
         let update = Tensor::from_vec(update, (rows, columns), &Device::Cpu)?;
         let update = orthogonalise(&update, self.iterations)?
@@ -113,7 +117,11 @@ impl Muon {
 pub fn orthogonalise(x: &Tensor, iterations: usize) -> Result<Tensor> {
     let (rows, columns) = x.dims2()?;
     let tall = rows > columns;
-    let mut x = if tall { x.t()?.contiguous()? } else { x.clone() };
+    let mut x = if tall {
+        x.t()?.contiguous()?
+    } else {
+        x.clone()
+    };
     let norm = x.sqr()?.sum_all()?.to_scalar::<f32>()?.sqrt().max(1e-7);
     x = (x / f64::from(norm))?;
     let [a, b, c] = QUINTIC;

@@ -49,12 +49,22 @@ impl Recipe {
         };
         c.must(self.version == 1, "version", self.version, "1");
         let million = 1_000_000_000;
-        c.must((1..=million).contains(&self.steps), "steps", self.steps, "within 1..1000000000");
+        c.must(
+            (1..=million).contains(&self.steps),
+            "steps",
+            self.steps,
+            "within 1..1000000000",
+        );
         self.check_model(&mut c);
         self.check_data(&mut c);
         self.check_optimiser(&mut c);
         self.check_losses(&mut c);
-        c.must(self.log.every > 0, "log.every", self.log.every, "at least 1");
+        c.must(
+            self.log.every > 0,
+            "log.every",
+            self.log.every,
+            "at least 1",
+        );
         let every = self.log.checkpoint_every;
         c.must(every > 0, "log.checkpoint_every", every, "at least 1");
         c.count("log.keep", self.log.keep, 1, 1000);
@@ -67,15 +77,30 @@ impl Recipe {
         let range = "exactly one of `weights` and `config`";
         c.must(given == 1, "model", format!("{given} of them"), range);
         let some = !model.train.0.is_empty() || model.lora.is_some();
-        c.must(some, "model.train", "empty", "a list of names, unless there is `lora`");
+        c.must(
+            some,
+            "model.train",
+            "empty",
+            "a list of names, unless there is `lora`",
+        );
         if let Some(lora) = &model.lora {
             c.count("model.lora.rank", lora.rank, 1, 4096);
             let alpha = lora.alpha;
-            c.must(alpha > 0.0 && alpha <= 1e5, "model.lora.alpha", alpha, "above 0 and at most 100000");
+            c.must(
+                alpha > 0.0 && alpha <= 1e5,
+                "model.lora.alpha",
+                alpha,
+                "above 0 and at most 100000",
+            );
             let targets = !lora.targets.0.is_empty();
             c.must(targets, "model.lora.targets", "empty", "a list of names");
             let stage = self.stage == StageName::EditYourself;
-            c.must(stage, "model.lora", self.stage.name(), "used with stage edit-yourself only");
+            c.must(
+                stage,
+                "model.lora",
+                self.stage.name(),
+                "used with stage edit-yourself only",
+            );
         }
     }
 
@@ -91,13 +116,28 @@ impl Recipe {
             c.share(&key("held_out_share"), source.held_out_share);
         }
         let seconds = data.seconds;
-        c.must(seconds > 0.0 && seconds <= 3600.0, "data.seconds", seconds, "above 0 and at most 3600");
+        c.must(
+            seconds > 0.0 && seconds <= 3600.0,
+            "data.seconds",
+            seconds,
+            "above 0 and at most 3600",
+        );
         let [low, high] = data.megapixels;
         let holds = low > 0.0 && low <= high && high <= 8.0;
         let found = format!("[{low}, {high}]");
-        c.must(holds, "data.megapixels", found, "two rising numbers above 0 and at most 8");
+        c.must(
+            holds,
+            "data.megapixels",
+            found,
+            "two rising numbers above 0 and at most 8",
+        );
         let agreement = data.least_agreement;
-        c.must((-1.0..=1.0).contains(&agreement), "data.least_agreement", agreement, "within -1..1");
+        c.must(
+            (-1.0..=1.0).contains(&agreement),
+            "data.least_agreement",
+            agreement,
+            "within -1..1",
+        );
         c.count("data.reference_frames", data.reference_frames, 1, 256);
         let batch = &self.batch;
         c.count("batch.samples", batch.samples, 1, 65_536);
@@ -118,22 +158,42 @@ impl Recipe {
     fn check_optimiser(&self, c: &mut Checker<'_>) {
         let o = &self.optimiser;
         let rate = |c: &mut Checker<'_>, key: &str, rate: f64| {
-            c.must(rate > 0.0 && rate <= 10.0, key, rate, "above 0 and at most 10");
+            c.must(
+                rate > 0.0 && rate <= 10.0,
+                key,
+                rate,
+                "above 0 and at most 10",
+            );
         };
         rate(c, "optimiser.rate", o.rate);
         if let Some(muon) = o.muon_rate {
             rate(c, "optimiser.muon_rate", muon);
         }
         for beta in o.betas {
-            c.must((0.0..1.0).contains(&beta), "optimiser.betas", beta, "within 0..1, without 1");
+            c.must(
+                (0.0..1.0).contains(&beta),
+                "optimiser.betas",
+                beta,
+                "within 0..1, without 1",
+            );
         }
         let momentum = o.momentum;
-        c.must((0.0..1.0).contains(&momentum), "optimiser.momentum", momentum, "within 0..1, without 1");
+        c.must(
+            (0.0..1.0).contains(&momentum),
+            "optimiser.momentum",
+            momentum,
+            "within 0..1, without 1",
+        );
         c.weight("optimiser.decay", o.decay);
         c.weight("optimiser.clip", o.clip);
         c.weight("optimiser.most", o.most);
         let average = o.average;
-        c.must((0.0..1.0).contains(&average), "optimiser.average", average, "within 0..1, without 1");
+        c.must(
+            (0.0..1.0).contains(&average),
+            "optimiser.average",
+            average,
+            "within 0..1, without 1",
+        );
         for (index, scale) in o.scales.iter().enumerate() {
             c.weight(&format!("optimiser.scales[{index}].scale"), scale.scale);
         }
@@ -149,9 +209,19 @@ impl Recipe {
             c.must(finite(end), "timesteps.mean_end", end, "within -20..20");
         }
         let deviation = t.deviation;
-        c.must((0.0..=10.0).contains(&deviation), "timesteps.deviation", deviation, "within 0..10");
+        c.must(
+            (0.0..=10.0).contains(&deviation),
+            "timesteps.deviation",
+            deviation,
+            "within 0..10",
+        );
         let shift = t.shift;
-        c.must(shift > 0.0 && shift <= 100.0, "timesteps.shift", shift, "above 0 and at most 100");
+        c.must(
+            shift > 0.0 && shift <= 100.0,
+            "timesteps.shift",
+            shift,
+            "above 0 and at most 100",
+        );
         c.share("timesteps.pure", t.pure);
         let rates = &self.conditions;
         for (key, value) in [
@@ -183,7 +253,12 @@ impl Recipe {
             c.weight(key, value);
         }
         let contrastive = o.contrastive;
-        c.must((0.0..1.0).contains(&contrastive), "objective.contrastive", contrastive, "within 0..1, without 1");
+        c.must(
+            (0.0..1.0).contains(&contrastive),
+            "objective.contrastive",
+            contrastive,
+            "within 0..1, without 1",
+        );
         c.count("objective.immiscible", o.immiscible, 1, 64);
         for (key, value) in [
             ("objective.lips_only", o.lips_only),
@@ -203,6 +278,11 @@ impl Recipe {
         }
         c.count("sound.components", self.sound.components, 1, 64);
         let ridge = o.reader.ridge;
-        c.must(ridge > 0.0 && ridge <= 1e9, "objective.reader.ridge", ridge, "above 0 and at most 1e9");
+        c.must(
+            ridge > 0.0 && ridge <= 1e9,
+            "objective.reader.ridge",
+            ridge,
+            "above 0 and at most 1e9",
+        );
     }
 }

@@ -115,7 +115,12 @@ impl EditYourselfStage {
             0 => round.samples,
             tokens => (tokens / (latents * inside * batch.copies).max(1)).clamp(1, round.samples),
         };
-        let mut shared = Draw::new(recipe.seed, Purpose::References, round.step, u64::MAX - round.part);
+        let mut shared = Draw::new(
+            recipe.seed,
+            Purpose::References,
+            round.step,
+            u64::MAX - round.part,
+        );
         let references = if shared.chance(recipe.objective.fewer_references) {
             shared.below(network.config.references)
         } else {
@@ -163,7 +168,9 @@ impl EditYourselfStage {
             for (place, (clean, sample)) in clean.iter().zip(samples).enumerate() {
                 let number = sample.index * COPIES + copy;
                 let draw = |purpose| Draw::new(recipe.seed, purpose, round.step, number);
-                let t = recipe.timesteps.draw(&mut draw(Purpose::Timestep), round.done);
+                let t = recipe
+                    .timesteps
+                    .draw(&mut draw(Purpose::Timestep), round.done);
                 let k = recipe.objective.immiscible;
                 let noise = noise::immiscible(clean, k, &mut draw(Purpose::Noise))?;
                 let time = Tensor::new(t as f32, &Device::Cpu)?;
@@ -223,7 +230,15 @@ impl EditYourselfStage {
         if let Some(readout) = &self.readout {
             let most = objective.single_step_most;
             let estimate = loss::single_step(&clean, &target, &velocity, &times, most)?;
-            self.read(network, readout, &estimate, &windows, conditions, &noised, &mut losses)?;
+            self.read(
+                network,
+                readout,
+                &estimate,
+                &windows,
+                conditions,
+                &noised,
+                &mut losses,
+            )?;
         }
         if objective.identity > 0.0 && conditions.identity {
             let most = objective.single_step_most;
@@ -317,7 +332,11 @@ impl EditYourselfStage {
         }
         let targets = Tensor::stack(&targets, 0)?;
         let keep = Tensor::from_vec(keep, (copies, latents), &Device::Cpu)?;
-        let hears: Vec<f32> = noised.sound.iter().map(|s| f32::from(u8::from(*s))).collect();
+        let hears: Vec<f32> = noised
+            .sound
+            .iter()
+            .map(|s| f32::from(u8::from(*s)))
+            .collect();
         let hears = Tensor::new(hears, &Device::Cpu)?;
         if objective.readout > 0.0 {
             let error = readout.error(&readings, &targets, &keep)?;
@@ -356,7 +375,10 @@ fn head_loss(heard: &[Heard], windows: &[Window]) -> Result<Option<Tensor>> {
             continue;
         };
         let wanted = Tensor::new(openings.as_slice(), &Device::Cpu)?.unsqueeze(0)?;
-        let read = mouth.narrow(1, 0, 1)?.contiguous()?.reshape((1, openings.len()))?;
+        let read = mouth
+            .narrow(1, 0, 1)?
+            .contiguous()?
+            .reshape((1, openings.len()))?;
         let part = loss::correlation_loss(&read, &wanted, None)?;
         sum = Some(match sum {
             Some(sum) => (sum + part)?,

@@ -68,7 +68,10 @@ impl Network {
         let device = Device::Cpu;
         let transformer_config = TransformerConfig::from_json(&json)?;
         let audio = transformer_config.audio.clone().ok_or_else(|| {
-            TrainError::Recipe(format!("{}: the transformer has no audio layers", file.origin()))
+            TrainError::Recipe(format!(
+                "{}: the transformer has no audio layers",
+                file.origin()
+            ))
         })?;
         let encoder: MelEncoderConfig = object(&json, "audio_encoder")?;
         let config: EditYourselfConfig = object(&json, "edit_yourself")?;
@@ -213,7 +216,10 @@ impl Network {
         let context = match &plan.context {
             Some((tokens, positions)) => {
                 let rope = self.rope(positions)?;
-                Some(self.transformer.context(tokens, &rope, &caption, &plan.groups)?)
+                Some(
+                    self.transformer
+                        .context(tokens, &rope, &caption, &plan.groups)?,
+                )
             }
             None => None,
         };

@@ -68,7 +68,9 @@ impl SoundClip {
         let mel = faces.mel.get(first * BANDS..).unwrap_or(&[]);
         let length = count * MELS * BANDS;
         if count < 2 || mel.len() < length {
-            return Err(TrainError::Data(format!("{id}: its sound ends before its picture")));
+            return Err(TrainError::Data(format!(
+                "{id}: its sound ends before its picture"
+            )));
         }
         centre(&mut openings);
         let width = shapes.first().map_or(0, Vec::len);
@@ -115,7 +117,11 @@ impl SoundClip {
     fn reading(&self, encoder: &MelEncoder) -> Result<Vec<f32>> {
         let shape = (1, self.len() * MELS, BANDS);
         let mel = Tensor::from_slice(&self.mel, shape, &Device::Cpu)?;
-        values(&readings(encoder, &mel, None)?.narrow(2, 0, 1)?.contiguous()?)
+        values(
+            &readings(encoder, &mel, None)?
+                .narrow(2, 0, 1)?
+                .contiguous()?,
+        )
     }
 }
 
@@ -134,7 +140,10 @@ fn best_offset(read: &[f32], shown: &[f32]) -> BestOffset {
     const MOST: i64 = 5;
     let at = |late: i64| {
         let (read_from, shown_from) = (late.max(0) as usize, (-late).max(0) as usize);
-        let count = read.len().min(shown.len()).saturating_sub(late.unsigned_abs() as usize);
+        let count = read
+            .len()
+            .min(shown.len())
+            .saturating_sub(late.unsigned_abs() as usize);
         let part = |x: &'_ [f32], from: usize| x.get(from..from + count).unwrap_or(&[]).to_vec();
         series_correlation(&part(read, read_from), &part(shown, shown_from))
     };
@@ -270,10 +279,17 @@ impl SoundStage {
         let mut targets = Vec::new();
         for n in start..start + frames {
             let n = n.min(last);
-            mel.extend(clip.mel.get(n * MELS * BANDS..(n + 1) * MELS * BANDS).unwrap_or(&[]));
+            mel.extend(
+                clip.mel
+                    .get(n * MELS * BANDS..(n + 1) * MELS * BANDS)
+                    .unwrap_or(&[]),
+            );
             targets.extend(clip.targets.get(n).map_or(&[][..], Vec::as_slice));
         }
-        self.disturb(&mut mel, &mut Draw::new(seed, Purpose::Augment, step, index));
+        self.disturb(
+            &mut mel,
+            &mut Draw::new(seed, Purpose::Augment, step, index),
+        );
         Ok((mel, targets))
     }
 
@@ -329,7 +345,8 @@ impl Stage for SoundStage {
         let mask = if options.dropout > 0.0 {
             let mut values = Vec::new();
             for n in 0..batch as u64 {
-                let mut draw = Draw::new(self.recipe.seed, Purpose::Loss, round.step, round.first + n);
+                let mut draw =
+                    Draw::new(self.recipe.seed, Purpose::Loss, round.step, round.first + n);
                 values.extend((0..frames * 2 * self.config.channels).map(|_| {
                     if draw.chance(options.dropout) {
                         0.0
@@ -399,9 +416,14 @@ mod tests {
         let wave = |t: f64| ((0.9 * t).sin() + 0.5 * (0.37 * t).cos()) as f32;
         let shown: Vec<f32> = (0..100).map(|n| wave(f64::from(n))).collect();
         for late in [-3.0, -0.4, 0.0, 1.0, 2.25] {
-            let read: Vec<f32> = (0..100).map(|n| 3.0 * wave(f64::from(n) - late) + 1.0).collect();
+            let read: Vec<f32> = (0..100)
+                .map(|n| 3.0 * wave(f64::from(n) - late) + 1.0)
+                .collect();
             let found = best_offset(&read, &shown);
-            assert!((found.seconds * 25.0 - late).abs() < 0.12, "{late}: {found:?}");
+            assert!(
+                (found.seconds * 25.0 - late).abs() < 0.12,
+                "{late}: {found:?}"
+            );
             assert!(found.agreement > 0.9, "{late}: {found:?}");
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 use media::Sandbox;
-use models::ltx::{Vae, VaeConfig};
 use methods::edit_yourself::EditYourselfConfig;
+use models::ltx::{Vae, VaeConfig};
 
 use super::{Losses, Round, Stage, Validation, object};
 use crate::data::encode::{picture_of, video_of};
@@ -112,10 +112,22 @@ impl VaeStage {
     }
 
     /// A window `[1, 3, F, s, s]` with its weights `[1, 1, 1, s, s]`.
-    fn window(&self, frames: usize, pixels: usize, step: u64, index: u64) -> Result<(Tensor, Tensor)> {
+    fn window(
+        &self,
+        frames: usize,
+        pixels: usize,
+        step: u64,
+        index: u64,
+    ) -> Result<(Tensor, Tensor)> {
         let seed = self.recipe.seed;
         let options = &self.recipe.vae;
-        let weight = |clip: &PictureClip| if clip.faces.len() >= frames { clip.clip.weight } else { 0.0 };
+        let weight = |clip: &PictureClip| {
+            if clip.faces.len() >= frames {
+                clip.clip.weight
+            } else {
+                0.0
+            }
+        };
         let weights: Vec<f64> = self.train.iter().map(weight).collect();
         let place = Draw::new(seed, Purpose::Order, step, index).weighted(&weights);
         let clip = self
@@ -132,7 +144,9 @@ impl VaeStage {
             draw.below(cells + 1) * self.method.spatial_stride,
         );
         let range = first..first + frames;
-        let crops = clip.faces.crops(&clip.clip.path, range.clone(), side, self.sandbox)?;
+        let crops = clip
+            .faces
+            .crops(&clip.clip.path, range.clone(), side, self.sandbox)?;
         let mut draw = Draw::new(seed, Purpose::Augment, step, index);
         let grey = draw.chance(options.grey);
         let fill = (self.method.mask_box(), self.method.context_fill as f32);
@@ -141,7 +155,9 @@ impl VaeStage {
             .narrow(4, x, pixels)?
             .contiguous()?;
         let (gain, shift) = (draw.between(0.8, 1.15), draw.between(-0.12, 0.12));
-        let tint: Vec<f32> = (0..3).map(|_| (shift + 0.04 * draw.normal()) as f32).collect();
+        let tint: Vec<f32> = (0..3)
+            .map(|_| (shift + 0.04 * draw.normal()) as f32)
+            .collect();
         if draw.chance(options.light) && !grey {
             let tint = Tensor::from_vec(tint, (1, 3, 1, 1, 1), &Device::Cpu)?;
             video = (video * gain)?.broadcast_add(&tint)?.clamp(-1.0, 1.0)?;
@@ -164,7 +180,11 @@ impl VaeStage {
                 let column = if mirror { pixels - 1 - column } else { column };
                 let (dx, dy) = ((x + column) as f64 - lips_x, (y + row) as f64 - lips_y);
                 let near = (-(dx * dx + dy * dy) / spread).exp();
-                map.push(if grey { 1.0 } else { (1.0 + options.lips * near) as f32 });
+                map.push(if grey {
+                    1.0
+                } else {
+                    (1.0 + options.lips * near) as f32
+                });
             }
         }
         let map = Tensor::from_vec(map, (1, 1, 1, pixels, pixels), &Device::Cpu)?;
@@ -203,7 +223,10 @@ impl Stage for VaeStage {
     fn losses(&mut self, round: &Round) -> Result<Losses> {
         let options = &self.recipe.vae;
         let batch = &self.recipe.batch;
-        let turn = |list: &[usize]| list.get((round.step % list.len().max(1) as u64) as usize).copied();
+        let turn = |list: &[usize]| {
+            list.get((round.step % list.len().max(1) as u64) as usize)
+                .copied()
+        };
         let frames = turn(&batch.frames).unwrap_or(5);
         let pixels = turn(&batch.pixels).unwrap_or(128);
         let (mut videos, mut maps) = (Vec::new(), Vec::new());
@@ -217,7 +240,12 @@ impl Stage for VaeStage {
         let (mean, log_variance) = vae.posterior(&video)?;
         let mut rows = Vec::new();
         for n in 0..round.samples as u64 {
-            let mut draw = Draw::new(self.recipe.seed, Purpose::Noise, round.step, round.first + n);
+            let mut draw = Draw::new(
+                self.recipe.seed,
+                Purpose::Noise,
+                round.step,
+                round.first + n,
+            );
             let mut shape = mean.dims().to_vec();
             if let Some(first) = shape.first_mut() {
                 *first = 1;
@@ -254,7 +282,9 @@ impl Stage for VaeStage {
         let mut losses = Losses::new(total);
         losses.note("reconstruction", &reconstruction)?;
         losses.note("kl", &kl)?;
-        losses.parts.insert("psnr".to_owned(), psnr(&made.detach(), &video)?);
+        losses
+            .parts
+            .insert("psnr".to_owned(), psnr(&made.detach(), &video)?);
         Ok(losses)
     }
 
@@ -263,19 +293,31 @@ impl Stage for VaeStage {
         let file = self.parameters.file("the average", average);
         let vae = Vae::load(&file, &self.config, DType::F32, &Device::Cpu)?;
         let channels = self.config.latent_channels;
-        let (mut sum, mut square, mut count) = (vec![0.0_f64; channels], vec![0.0_f64; channels], 0.0);
+        let (mut sum, mut square, mut count) =
+            (vec![0.0_f64; channels], vec![0.0_f64; channels], 0.0);
         let time = self.config.temporal_stride();
         let frames = 2 * time + 1;
         let fill = (self.method.mask_box(), self.method.context_fill as f32);
-        let long: Vec<&PictureClip> = self.train.iter().filter(|c| c.faces.len() > frames).collect();
+        let long: Vec<&PictureClip> = self
+            .train
+            .iter()
+            .filter(|c| c.faces.len() > frames)
+            .collect();
         let every = (long.len() / STATISTICS).max(1);
         for (n, clip) in long.iter().step_by(every).enumerate() {
             let range = 0..frames;
             let side = self.method.crop;
-            let crops = clip.faces.crops(&clip.clip.path, range, side, self.sandbox)?;
+            let crops = clip
+                .faces
+                .crops(&clip.clip.path, range, side, self.sandbox)?;
             let video = video_of(&crops, (n % 2 == 1).then_some(&fill))?;
             let latents = vae.encode(&video)?.transpose(0, 1)?.flatten_from(1)?;
-            for ((row, sum), square) in latents.to_vec2::<f32>()?.iter().zip(&mut sum).zip(&mut square) {
+            for ((row, sum), square) in latents
+                .to_vec2::<f32>()?
+                .iter()
+                .zip(&mut sum)
+                .zip(&mut square)
+            {
                 for value in row.iter().map(|v| f64::from(*v)) {
                     *sum += value;
                     *square += value * value;
@@ -304,7 +346,8 @@ impl Stage for VaeStage {
         let vae = Vae::load(&file, &self.config, DType::F32, &Device::Cpu)?;
         let mut result = Validation::default();
         let mut sheet = Sheet::default();
-        let shown = SHOWN.next_multiple_of(self.config.temporal_stride()) + 1 - self.config.temporal_stride();
+        let shown = SHOWN.next_multiple_of(self.config.temporal_stride()) + 1
+            - self.config.temporal_stride();
         for (name, clips) in [("held_out", &self.held_out), ("training", &self.train)] {
             let long = |clip: &&PictureClip| clip.faces.len() > shown + 10;
             let clips: Vec<&PictureClip> = clips
@@ -316,7 +359,9 @@ impl Stage for VaeStage {
             for clip in &clips {
                 let side = self.method.crop;
                 let range = 10..10 + shown;
-                let crops = clip.faces.crops(&clip.clip.path, range, side, self.sandbox)?;
+                let crops = clip
+                    .faces
+                    .crops(&clip.clip.path, range, side, self.sandbox)?;
                 let video = video_of(&crops, None)?;
                 let made = vae
                     .decode(&vae.encode(&video)?, &self.timestep(1)?)?
@@ -328,12 +373,19 @@ impl Stage for VaeStage {
                 let cut = |t: &Tensor| t.narrow(3, from(y), span)?.narrow(4, from(x), span);
                 mouth += psnr(&cut(&made)?, &cut(&video)?)?;
                 let middle = shown / 2;
-                sheet.row(vec![picture_of(&video, middle)?, picture_of(&made, middle)?]);
+                sheet.row(vec![
+                    picture_of(&video, middle)?,
+                    picture_of(&made, middle)?,
+                ]);
             }
             if !clips.is_empty() {
                 let count = clips.len() as f64;
-                result.measures.insert(format!("{name}/psnr"), whole / count);
-                result.measures.insert(format!("{name}/mouth_psnr"), mouth / count);
+                result
+                    .measures
+                    .insert(format!("{name}/psnr"), whole / count);
+                result
+                    .measures
+                    .insert(format!("{name}/mouth_psnr"), mouth / count);
             }
         }
         result.sheet = sheet.picture();

@@ -50,7 +50,12 @@ impl Cells {
 
     /// Masked cells where the template puts the lips: the upper half of the box, without its outer columns.
     pub fn lips(&self) -> Vec<u32> {
-        let places = |f: &dyn Fn(usize) -> usize| self.inside.iter().map(|c| f(*c as usize)).collect::<Vec<_>>();
+        let places = |f: &dyn Fn(usize) -> usize| {
+            self.inside
+                .iter()
+                .map(|c| f(*c as usize))
+                .collect::<Vec<_>>()
+        };
         let (rows, columns) = (places(&|c| c / self.columns), places(&|c| c % self.columns));
         let ends = |list: &[usize]| {
             let least = list.iter().min().copied().unwrap_or(0);
@@ -58,7 +63,10 @@ impl Cells {
         };
         let ((top, bottom), (left, right)) = (ends(&rows), ends(&columns));
         let lips = |cell: &&u32| {
-            let (row, column) = (**cell as usize / self.columns, **cell as usize % self.columns);
+            let (row, column) = (
+                **cell as usize / self.columns,
+                **cell as usize % self.columns,
+            );
             row <= usize::midpoint(top, bottom) && column > left && column < right
         };
         self.inside.iter().filter(lips).copied().collect()
@@ -140,9 +148,10 @@ impl Window {
     /// `cells` of `latents` `[L, G, C]`, from latent `from` on, in one row `[1, (L - from) * cells, C]`.
     pub(crate) fn pick(latents: &Tensor, from: usize, cells: &[u32]) -> Result<Tensor> {
         let (count, _, channels) = latents.dims3()?;
-        let left = count.checked_sub(from).filter(|n| *n > 0).ok_or_else(|| {
-            TrainError::Data(format!("latents {from}.. of a window of {count}"))
-        })?;
+        let left = count
+            .checked_sub(from)
+            .filter(|n| *n > 0)
+            .ok_or_else(|| TrainError::Data(format!("latents {from}.. of a window of {count}")))?;
         let index = Tensor::new(cells, &Device::Cpu)?;
         Ok(latents
             .narrow(0, from, left)?

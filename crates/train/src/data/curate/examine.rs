@@ -122,7 +122,11 @@ fn file(path: &Path, sandbox: Sandbox, found: &mut Examined) -> std::result::Res
     // A container that does not say has the file's own size.
     let seconds = (video.frames as f64 / video.rate.per_second()).max(1e-3);
     let whole = std::fs::metadata(path).map_or(0, |m| m.len()) as f64 * 8.0 / seconds;
-    found.bit_rate = Some(if video.bit_rate > 0 { video.bit_rate } else { whole as u64 });
+    found.bit_rate = Some(if video.bit_rate > 0 {
+        video.bit_rate
+    } else {
+        whole as u64
+    });
     Ok(())
 }
 

@@ -61,7 +61,13 @@ impl Funnel {
     pub fn table(&self) -> String {
         let mut text = format!(
             "{:16} {:>8} {:>8} {:>9}\n{:16} {:>8} {:>8} {:>9}\n",
-            "filter", "dropped", "left", "minutes", "", "", self.clips,
+            "filter",
+            "dropped",
+            "left",
+            "minutes",
+            "",
+            "",
+            self.clips,
             format!("{:.1}", self.seconds / 60.0)
         );
         for step in &self.steps {
@@ -85,14 +91,21 @@ impl Funnel {
         let rows = self.steps.len() + 1;
         let mut picture = Rgb8::filled(WIDTH + 200, rows * ROW + 16, [255; 3]);
         let all = self.clips.max(1);
-        let lines = std::iter::once(("all", self.clips, 0))
-            .chain(self.steps.iter().map(|s| (s.filter.name(), s.left, s.dropped)));
+        let lines = std::iter::once(("all", self.clips, 0)).chain(
+            self.steps
+                .iter()
+                .map(|s| (s.filter.name(), s.left, s.dropped)),
+        );
         for (row, (name, left, dropped)) in lines.enumerate() {
             let top = 8 + row * ROW;
             let (kept, lost) = (WIDTH * left / all, WIDTH * dropped / all);
             for y in top..top + ROW - 6 {
                 for x in 0..kept + lost {
-                    let colour = if x < kept { [86, 180, 233] } else { [213, 94, 0] };
+                    let colour = if x < kept {
+                        [86, 180, 233]
+                    } else {
+                        [213, 94, 0]
+                    };
                     picture.set_pixel(190 + x, y, colour);
                 }
             }

@@ -55,7 +55,10 @@ fn the_funnel_counts_goes_on_and_judges_anew() {
         let stopped = || looked.load(Ordering::Relaxed) >= stop;
         curate(&clips, thresholds, &log, &counted, &|_, _| {}, &stopped)
     };
-    assert!(matches!(run(&thresholds, 4), Err(TrainError::Stopped { .. })));
+    assert!(matches!(
+        run(&thresholds, 4),
+        Err(TrainError::Stopped { .. })
+    ));
     let first = looked.load(Ordering::Relaxed);
     assert!((4..10).contains(&first));
     // A line that was cut off by the power is looked at again.
@@ -83,7 +86,13 @@ fn the_funnel_counts_goes_on_and_judges_anew() {
     let funnel = Funnel::of(&verdicts);
     assert_eq!(funnel.steps.iter().map(|s| s.dropped).sum::<usize>(), 7);
     assert_eq!(funnel.steps.last().unwrap().left, 3);
-    assert!(funnel.table().contains("agreement               2        3"), "{}", funnel.table());
+    assert!(
+        funnel
+            .table()
+            .contains("agreement               2        3"),
+        "{}",
+        funnel.table()
+    );
     assert!(funnel.picture().height > 300);
     // Other bounds judge what is known; nothing is looked at again.
     let loose = Thresholds {
@@ -105,7 +114,10 @@ fn bounds_are_read_and_checked() {
     assert_eq!((found.frames, found.bit_rate), (50, 2_000_000));
     std::fs::write(&path, "speech = 3.0").unwrap();
     let error = Thresholds::open(&path).unwrap_err().to_string();
-    assert!(error.ends_with("speech is 3, but must be within 0..1"), "{error}");
+    assert!(
+        error.ends_with("speech is 3, but must be within 0..1"),
+        "{error}"
+    );
     std::fs::write(&path, "loudness = 3.0").unwrap();
     assert!(Thresholds::open(&path).is_err());
 }

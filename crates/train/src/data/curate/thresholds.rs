@@ -197,7 +197,10 @@ impl Thresholds {
             (
                 Filter::Presence,
                 e.presence.is_none_or(|x| x >= self.presence),
-                format!("a face in {:.0} % of frames", 100.0 * e.presence.unwrap_or(0.0)),
+                format!(
+                    "a face in {:.0} % of frames",
+                    100.0 * e.presence.unwrap_or(0.0)
+                ),
             ),
             (
                 Filter::Size,
@@ -212,12 +215,18 @@ impl Thresholds {
             (
                 Filter::Speech,
                 e.speech.is_none_or(|x| x >= self.speech),
-                format!("speech in {:.0} % of the time", 100.0 * e.speech.unwrap_or(0.0)),
+                format!(
+                    "speech in {:.0} % of the time",
+                    100.0 * e.speech.unwrap_or(0.0)
+                ),
             ),
             (
                 Filter::Agreement,
                 e.agreement.is_none_or(|x| x >= self.agreement),
-                format!("mouth and sound correlate {:.2}", e.agreement.unwrap_or(0.0)),
+                format!(
+                    "mouth and sound correlate {:.2}",
+                    e.agreement.unwrap_or(0.0)
+                ),
             ),
             (
                 Filter::Offset,

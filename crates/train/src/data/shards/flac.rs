@@ -19,6 +19,8 @@ pub fn flac_of(samples: &[f32], rate: u32) -> std::result::Result<Vec<u8>, Strin
     let stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
         .map_err(|error| format!("{error:?}"))?;
     let mut sink = flacenc::bitsink::ByteSink::new();
-    stream.write(&mut sink).map_err(|error| format!("{error:?}"))?;
+    stream
+        .write(&mut sink)
+        .map_err(|error| format!("{error:?}"))?;
     Ok(sink.as_slice().to_vec())
 }

@@ -65,10 +65,14 @@ fn rows(file: File, entries: &[Entry]) -> std::result::Result<(), ParquetError> 
                 .write_batch(&values, None, None)?;
         } else if let Some((_, whole)) = wholes.iter().find(|(n, _)| *n == number) {
             let values: Vec<i64> = entries.iter().map(|e| whole(e) as i64).collect();
-            column.typed::<Int64Type>().write_batch(&values, None, None)?;
+            column
+                .typed::<Int64Type>()
+                .write_batch(&values, None, None)?;
         } else if number == 9 {
             let values: Vec<f64> = entries.iter().map(|e| e.rate).collect();
-            column.typed::<DoubleType>().write_batch(&values, None, None)?;
+            column
+                .typed::<DoubleType>()
+                .write_batch(&values, None, None)?;
         } else {
             let values: Vec<f64> = entries.iter().filter_map(|e| e.agreement).collect();
             let levels: Vec<i16> = entries
@@ -106,7 +110,11 @@ pub fn read_index(path: &Path) -> Result<Vec<Entry>> {
 }
 
 fn entry(row: &Row) -> Option<Entry> {
-    let field = |name: &str| row.get_column_iter().find(|(n, _)| *n == name).map(|(_, f)| f);
+    let field = |name: &str| {
+        row.get_column_iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, f)| f)
+    };
     let text = |name: &str| match field(name)? {
         Field::Str(text) => Some(text.clone()),
         _ => None,

@@ -25,7 +25,12 @@ fn samples_come_back_from_shards_of_bounded_size() {
     }
     let entries = writer.finish().unwrap();
     assert_eq!(read_folder(&shards).unwrap(), entries);
-    assert!(read_folder(folder.path()).unwrap_err().to_string().contains("no index of shards"));
+    assert!(
+        read_folder(folder.path())
+            .unwrap_err()
+            .to_string()
+            .contains("no index of shards")
+    );
     assert_eq!(entries[2].agreement, None);
     assert_eq!(entries[3].key, "000003-some_a_3");
     let names: Vec<&str> = entries.iter().map(|e| e.shard.as_str()).collect();
@@ -42,12 +47,22 @@ fn samples_come_back_from_shards_of_bounded_size() {
             std::io::copy(&mut entry, &mut data).unwrap();
             if name.ends_with(".json") {
                 let facts: serde_json::Value = serde_json::from_slice(&data).unwrap();
-                assert_eq!((&facts["caption"], &facts["identity"]), (&json!("a head"), &json!("ann")));
+                assert_eq!(
+                    (&facts["caption"], &facts["identity"]),
+                    (&json!("a head"), &json!("ann"))
+                );
             }
             members.push(name);
         }
     }
-    assert_eq!(members[..3], ["000000-some_a_0.mp4", "000000-some_a_0.flac", "000000-some_a_0.json"]);
+    assert_eq!(
+        members[..3],
+        [
+            "000000-some_a_0.mp4",
+            "000000-some_a_0.flac",
+            "000000-some_a_0.json"
+        ]
+    );
     // And one sample is read without the others.
     let cache = folder.path().join("cache");
     let path = entries[3].extract(&shards, &cache).unwrap();
@@ -66,9 +81,8 @@ fn flac_is_read_back_by_libav() {
     let read = media::sound::read_all_mono_16k(&path).unwrap();
     assert_eq!(read.len(), samples.len());
     // libav scales 16 bits by 32768.
-    let worst = read
-        .iter()
-        .zip(&samples)
-        .fold(0.0_f32, |m, (a, b)| m.max((a * 32_768.0 / 32_767.0 - b).abs()));
+    let worst = read.iter().zip(&samples).fold(0.0_f32, |m, (a, b)| {
+        m.max((a * 32_768.0 / 32_767.0 - b).abs())
+    });
     assert!(worst < 1e-5, "{worst}");
 }

@@ -74,13 +74,35 @@ impl ShardWriter {
     /// When the clip can't be read or the shard can't be written.
     pub fn add(&mut self, sample: &Packed<'_>) -> Result<()> {
         let clip = std::fs::read(sample.path).map_err(TrainError::io(sample.path))?;
-        let ending = sample.path.extension().and_then(|e| e.to_str()).unwrap_or("mp4").to_lowercase();
+        let ending = sample
+            .path
+            .extension()
+            .and_then(|e| e.to_str())
+            .unwrap_or("mp4")
+            .to_lowercase();
         // A WebDataset key has no dot, and ends before the first.
-        let stem = sample.source.rsplit_once('.').map_or(sample.source, |(stem, _)| stem);
-        let letter = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
-        let key: String = format!("{:06}-{}", self.entries.len(), stem.chars().map(letter).collect::<String>());
+        let stem = sample
+            .source
+            .rsplit_once('.')
+            .map_or(sample.source, |(stem, _)| stem);
+        let letter = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
+                c
+            } else {
+                '_'
+            }
+        };
+        let key: String = format!(
+            "{:06}-{}",
+            self.entries.len(),
+            stem.chars().map(letter).collect::<String>()
+        );
         let size = clip.len() as u64 + sample.sound.as_ref().map_or(0, Vec::len) as u64;
-        if self.open.as_ref().is_some_and(|open| open.written > 0 && open.written + size > self.most) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.written > 0 && open.written + size > self.most)
+        {
             self.close()?;
         }
         let offset = self.member(&format!("{key}.{ending}"), &clip)?;
@@ -94,7 +116,11 @@ impl ShardWriter {
         }
         self.member(&format!("{key}.json"), facts.to_string().as_bytes())?;
         self.entries.push(Entry {
-            shard: self.open.as_ref().map(|open| open.name.clone()).unwrap_or_default(),
+            shard: self
+                .open
+                .as_ref()
+                .map(|open| open.name.clone())
+                .unwrap_or_default(),
             key,
             ending,
             offset,

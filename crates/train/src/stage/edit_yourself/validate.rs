@@ -46,7 +46,11 @@ impl EditYourselfStage {
         let latents = self.recipe.batch.latents.iter().max().copied().unwrap_or(9);
         let fit = |clip: &&ClipLatents| clip.latents() > latents;
         let mut clips: Vec<&ClipLatents> = self.library.held_out.iter().filter(fit).collect();
-        let name = if clips.is_empty() { "training" } else { "held_out" };
+        let name = if clips.is_empty() {
+            "training"
+        } else {
+            "held_out"
+        };
         if clips.is_empty() {
             clips = self.library.train.iter().filter(fit).collect();
         }
@@ -75,7 +79,9 @@ impl EditYourselfStage {
         let mut others = heard.clone();
         others.rotate_left(1);
         let own = self.sample(&network, &windows, &heard)?;
-        let error = (&own - self.recorded(&network, &windows)?)?.sqr()?.mean_all()?;
+        let error = (&own - self.recorded(&network, &windows)?)?
+            .sqr()?
+            .mean_all()?;
         result.measures.insert(
             format!("{name}/latent_error"),
             f64::from(error.to_scalar::<f32>()?),
@@ -95,7 +101,12 @@ impl EditYourselfStage {
                 .map(|window| {
                     let known = window.readings.as_ref().map(|r| readout.normalise(r));
                     let known = known.transpose()?.map(|r| r.narrow(1, 0, readout.openings));
-                    values(&known.transpose()?.unwrap_or(Tensor::zeros(1, candle_core::DType::F32, &Device::Cpu)?).contiguous()?)
+                    values(
+                        &known
+                            .transpose()?
+                            .unwrap_or(Tensor::zeros(1, candle_core::DType::F32, &Device::Cpu)?)
+                            .contiguous()?,
+                    )
                 })
                 .collect::<Result<_>>()?;
             let mut turned = truth.clone();
@@ -135,9 +146,7 @@ impl EditYourselfStage {
             rows.push(draw.normals(&[1, tokens, channels])?);
         }
         let mut x = Tensor::cat(&rows, 0)?;
-        let grid = |n: usize| {
-            crate::timesteps::shifted((STEPS - n) as f64 / STEPS as f64, SHIFT)
-        };
+        let grid = |n: usize| crate::timesteps::shifted((STEPS - n) as f64 / STEPS as f64, SHIFT);
         for n in 0..STEPS {
             let (t, next) = (grid(n), if n + 1 < STEPS { grid(n + 1) } else { 0.0 });
             let noised = Noised {
