@@ -81,8 +81,8 @@ pub fn load(benchmark: &Benchmark, folder: &Path) -> Result<Listing, MeasureErro
     let here = videos(&root)?;
     let mut promised = match (benchmark.kind, &benchmark.list) {
         (BenchmarkKind::Folder, _) => here
-            .iter()
-            .map(|(name, _)| Promised {
+            .keys()
+            .map(|name| Promised {
                 name: stem(name),
                 source: root.display().to_string(),
                 files: vec![name.clone()],
@@ -147,7 +147,7 @@ fn stem(file: &str) -> String {
         .to_owned()
 }
 
-/// The id in a YouTube address.
+/// The id in an address of a video.
 fn video_id(url: &str) -> &str {
     let tail = ["v=", "youtu.be/", "/shorts/"]
         .iter()

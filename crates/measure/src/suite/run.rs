@@ -257,7 +257,7 @@ impl Runner<'_> {
             SystemKind::Still => {
                 let file = self.place(system, clip, "mp4")?;
                 if !file.is_file() {
-                    still_mouth(&clip.input, &file, &self.open, watch)?;
+                    still_mouth(&clip.input, &file, self.open, watch)?;
                 }
                 Ok(plain(
                     &file,

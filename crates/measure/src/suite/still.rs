@@ -8,7 +8,7 @@ use face::track::Chosen;
 use face::{FaceChoice, FaceFrame, TrackOptions, Tracker};
 use media::image::RgbF32;
 use media::render::{BoxError, NewClip, RenderError, Sound, write_clip};
-use media::{Clip, Frame, FrameReader, OpenOptions};
+use media::{Clip, Frame, FrameReader, OpenOptions, Rotation};
 use std::path::Path;
 use units::FrameIndex;
 
@@ -22,10 +22,10 @@ const FEATHER: f32 = 0.05;
 pub(super) fn still_mouth(
     input: &Path,
     output: &Path,
-    open: &OpenOptions,
+    open: OpenOptions,
     watch: &mut dyn Watch,
 ) -> Result<(), MeasureError> {
-    let clip = Clip::open(input, open)?;
+    let clip = Clip::open(input, &open)?;
     let video = clip.video()?;
     watch.begin("still", video.frames * 2);
     let chosen = follow(&clip, watch)?;
@@ -37,10 +37,29 @@ pub(super) fn still_mouth(
         .ok_or(face::FaceError::NoFace)?;
     let mouth = mouth_of(&clip, &chosen, closed)?.ok_or(face::FaceError::NoFace)?;
     let mut source = clip.all_frames()?;
-    let mut next = |index: FrameIndex| laid_over(&mut source, &chosen, &mouth, index);
+    let turned = video.rotation != Rotation::None;
+    let mut next = |index: FrameIndex| -> Result<Frame, BoxError> {
+        let frame = laid_over(&mut source, &chosen, &mouth, index)?;
+        // A new clip has no tag for turning: turned pictures are written upright.
+        Ok(if turned {
+            Frame::from_rgb(
+                &frame.to_rgb_f32(),
+                video.format,
+                video.colour,
+                Rotation::None,
+            )?
+        } else {
+            frame
+        })
+    };
+    let (width, height) = if turned {
+        (video.width, video.height)
+    } else {
+        (video.coded_width, video.coded_height)
+    };
     let new = NewClip {
-        width: video.coded_width as usize,
-        height: video.coded_height as usize,
+        width: width as usize,
+        height: height as usize,
         rate: video.rate,
         format: video.format,
         colour: video.colour,
