@@ -10,8 +10,10 @@ mod codec;
 mod error;
 mod extras;
 mod faststart;
+mod groups;
 mod h264;
 mod hevc;
+mod journal;
 mod plan;
 mod sound;
 mod track;
@@ -26,11 +28,12 @@ use crate::libav::{Kind, Muxer, OutputStream, WriteFailure};
 use clock::Clock;
 use codec::{Container, Picture};
 use extras::Subtitles;
+use journal::Journal;
 use plan::Segment;
 use serde::{Deserialize, Serialize};
 use sound::SoundTrack;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use track::PictureTrack;
 use units::{FrameIndex, FrameRate, Seconds};
 
@@ -87,7 +90,7 @@ pub enum Sound<'a> {
 }
 
 /// How to render.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RenderOptions {
     /// Copy unchanged groups of pictures where that is safe; otherwise encode everything.
     pub copy: bool,
@@ -96,6 +99,9 @@ pub struct RenderOptions {
     pub start: Option<Seconds>,
     /// For a first look: pictures whose shorter side has this many pixels at most, encoded quickly in a common codec.
     pub preview: Option<usize>,
+    /// A file that keeps encoded pictures, so that the same render goes on where it was killed. Encoders then start
+    /// anew every 250 frames.
+    pub journal: Option<PathBuf>,
 }
 
 impl Default for RenderOptions {
@@ -104,6 +110,7 @@ impl Default for RenderOptions {
             copy: true,
             start: None,
             preview: None,
+            journal: None,
         }
     }
 }
@@ -203,12 +210,14 @@ pub fn render<'a>(
     };
     let segments = plan::segments(spans, clip, copy.is_some())?;
     let clock = Clock::of_clip(video, start);
+    let journal = options.journal.as_deref().map(Journal::open).transpose();
     let job = Job {
         clip: Some(clip),
         container,
         segments,
         clock,
         notes,
+        journal: journal.map_err(RenderError::journal)?,
     };
     job.run(picture, copy, frames, sound, extras, output, progress)
 }
@@ -229,6 +238,7 @@ pub fn write_clip(
         segments: vec![Segment::made(FrameIndex::ZERO, count)],
         clock: Clock::constant(new.rate, Seconds::ZERO),
         notes: Vec::new(),
+        journal: None,
     };
     if count == 0 {
         return Err(RenderError::NoFrames);
@@ -244,6 +254,7 @@ struct Job<'a> {
     segments: Vec<Segment>,
     clock: Clock,
     notes: Vec<String>,
+    journal: Option<Journal>,
 }
 
 impl Job<'_> {
@@ -263,6 +274,7 @@ impl Job<'_> {
             segments,
             clock,
             mut notes,
+            journal,
         } = self;
         let base = clock.base();
         let rate = picture.rate;
@@ -270,8 +282,14 @@ impl Job<'_> {
         let size = (picture.setup.width, picture.setup.height);
         let spans = plan::report(&segments);
         let copied = spans.iter().any(|span| span.kind == SpanKind::Copied);
-        let mut pictures =
-            PictureTrack::new(clip, picture, copy.filter(|_| copied), segments, clock)?;
+        let mut pictures = PictureTrack::new(
+            clip,
+            picture,
+            copy.filter(|_| copied),
+            segments,
+            clock,
+            journal,
+        )?;
         let header = extras::notes(clip, &extras);
         let mut subtitles = Subtitles::all(clip, container, &extras, &mut notes)?;
         let mut sounds = Vec::with_capacity(extras.sounds.len() + 1);

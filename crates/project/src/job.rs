@@ -126,6 +126,15 @@ impl Job {
                 source,
             })?;
         }
+        if resumed {
+            // Outputs that were being written; their names are never used again.
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(".reword-") {
+                    // What can't be removed is in nobody's way.
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        }
         let job = Self { folder, resumed };
         if !resumed {
             let bytes = serde_json::to_vec(&Manifest { key })

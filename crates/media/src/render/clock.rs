@@ -91,6 +91,21 @@ impl Clock {
         self.push(ticks)
     }
 
+    /// The next frame's start, for a frame whose length is known from an earlier run.
+    pub(super) fn again(&mut self, duration: i64) -> i64 {
+        self.push(duration)
+    }
+
+    /// What rounding left over for the next made frame.
+    pub(super) fn carry(&self) -> f64 {
+        self.carry
+    }
+
+    /// Takes up what an earlier run left over.
+    pub(super) fn set_carry(&mut self, carry: f64) {
+        self.carry = carry;
+    }
+
     fn push(&mut self, duration: i64) -> i64 {
         let start = self.next;
         self.recent.push_back(start);

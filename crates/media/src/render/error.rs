@@ -93,9 +93,21 @@ pub enum RenderError {
         /// The first block's channels.
         channels: usize,
     },
+    /// The journal of a render that can go on could not be written or read.
+    #[error("the job's encoded pictures can't be kept: {source}")]
+    Journal {
+        /// The system's words.
+        source: io::Error,
+    },
     /// A picture could not be brought to the output's format.
     #[error(transparent)]
     Picture(#[from] FrameError),
+}
+
+impl RenderError {
+    pub(super) fn journal(source: io::Error) -> Self {
+        Self::Journal { source }
+    }
 }
 
 pub(super) fn unwritable(path: &Path, error: &io::Error) -> RenderError {

@@ -30,6 +30,45 @@ pub(super) enum Work {
 }
 
 impl Segment {
+    /// The first `count` frames and the rest; nothing to cut where it has no more than those, and for copied ones.
+    pub(super) fn cut(self, count: u64) -> (Self, Option<Self>) {
+        let Range { start, end } = self.output;
+        if end.since(start) <= count {
+            let whole = Self {
+                output: start..end,
+                work: self.work,
+            };
+            return (whole, None);
+        }
+        let (first, rest) = match self.work {
+            Work::Copy { source, packets } => {
+                let work = Work::Copy { source, packets };
+                return (
+                    Self {
+                        output: start..end,
+                        work,
+                    },
+                    None,
+                );
+            }
+            Work::Encode { source } => {
+                let middle = source.start + count;
+                (
+                    Work::Encode {
+                        source: source.start..middle,
+                    },
+                    Work::Encode {
+                        source: middle..source.end,
+                    },
+                )
+            }
+            Work::Make => (Work::Make, Work::Make),
+        };
+        let middle = start + count;
+        let part = |output, work| Self { output, work };
+        (part(start..middle, first), Some(part(middle..end, rest)))
+    }
+
     /// Made frames.
     pub(super) fn made(start: FrameIndex, count: u64) -> Self {
         Self {

@@ -2,6 +2,8 @@
 
 use super::clock::Clock;
 use super::codec::{Copying, Picture};
+use super::groups::Groups;
+use super::journal::{self, Journal};
 use super::plan::{Segment, Work, reordering};
 use super::{FrameMaker, RenderError, adapt};
 use crate::clip::{Clip, FrameReader, PacketReader};
@@ -42,8 +44,10 @@ pub(super) struct PictureTrack<'a> {
     clip: Option<&'a Clip>,
     picture: Picture,
     copying: Option<Copying>,
-    segments: IntoIter<Segment>,
-    upcoming: Option<Segment>,
+    segments: Groups,
+    /// The group that is being encoded, and its first output frame.
+    group: Option<(u64, FrameIndex)>,
+    journal: Option<Journal>,
     clock: Clock,
     state: State,
     encoder: Option<Encoder>,
@@ -65,6 +69,7 @@ impl<'a> PictureTrack<'a> {
         copying: Option<Copying>,
         segments: Vec<Segment>,
         clock: Clock,
+        journal: Option<Journal>,
     ) -> Result<Self, RenderError> {
         picture.setup.base = clock.base();
         let mut depth = 0;
@@ -77,14 +82,13 @@ impl<'a> PictureTrack<'a> {
                 }
             }
         }
-        let mut segments = segments.into_iter();
-        let upcoming = segments.next();
         let mut track = Self {
             clip,
             picture,
             copying,
-            segments,
-            upcoming,
+            segments: Groups::new(segments, journal.as_ref().map(|_| journal::GROUP)),
+            group: None,
+            journal,
             clock,
             state: State::Idle,
             encoder: None,
@@ -208,22 +212,30 @@ impl<'a> PictureTrack<'a> {
         Ok(true)
     }
 
-    /// Starts the next segment, and closes the encoder where it ends.
+    /// Starts the next segment, and closes the encoder where a group ends.
     fn begin(&mut self) -> Result<(), RenderError> {
-        let copies = |segment: &Segment| matches!(segment.work, Work::Copy { .. });
-        if self.upcoming.as_ref().is_none_or(copies) {
-            if let Some(mut encoder) = self.encoder.take() {
-                let finished = encoder.finish();
-                finished.map_err(|code| self.picture.failed(code))?;
-                self.drain(&mut encoder)?;
-            }
+        let next = self.segments.upcoming();
+        if let Some((group, start)) = self.group
+            && next != Some(group)
+        {
+            self.end_group(start)?;
         }
-        let Some(segment) = self.upcoming.take() else {
+        let Some(segment) = self.segments.next() else {
             self.state = State::Done;
             return Ok(());
         };
-        self.upcoming = self.segments.next();
         self.output = segment.output.start;
+        if let Some(group) = next
+            && self.group.is_none()
+        {
+            if self.replay(segment.output.start)? {
+                while self.segments.upcoming() == Some(group) {
+                    self.segments.next();
+                }
+                return Ok(());
+            }
+            self.group = Some((group, segment.output.start));
+        }
         self.state = match (segment.work, self.clip) {
             (Work::Copy { source, packets }, Some(clip)) => {
                 let index = clip.index()?;
@@ -248,6 +260,38 @@ impl<'a> PictureTrack<'a> {
             },
         };
         Ok(())
+    }
+
+    /// Takes the last packets of a group out of its encoder, and marks the group as finished.
+    fn end_group(&mut self, start: FrameIndex) -> Result<(), RenderError> {
+        self.group = None;
+        if let Some(mut encoder) = self.encoder.take() {
+            let finished = encoder.finish();
+            finished.map_err(|code| self.picture.failed(code))?;
+            self.drain(&mut encoder)?;
+        }
+        if let Some(journal) = &mut self.journal {
+            let carry = self.clock.carry();
+            journal.mark(start.0, carry).map_err(RenderError::journal)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a group from an earlier run; false where that did not finish it.
+    fn replay(&mut self, start: FrameIndex) -> Result<bool, RenderError> {
+        let Some(journal) = &self.journal else {
+            return Ok(false);
+        };
+        let Some(group) = journal.found(start.0) else {
+            return Ok(false);
+        };
+        for mut packet in journal.packets(group).map_err(RenderError::journal)? {
+            packet.pts = Some(self.clock.again(packet.duration));
+            self.queue.push_back(packet);
+        }
+        self.clock.set_carry(group.carry);
+        // An encoder that was made for its parameters alone is used by the first group that is encoded.
+        Ok(true)
     }
 
     /// Copies one packet; false at the end of the run.
@@ -296,12 +340,13 @@ impl<'a> PictureTrack<'a> {
     }
 
     fn encode(&mut self, frame: &Frame, pts: i64) -> Result<(), RenderError> {
-        let mut encoder = if let Some(encoder) = self.encoder.take() {
-            encoder
-        } else {
-            // A new encoder begins with a picture that needs nothing before it.
+        if self.group.is_some_and(|(_, start)| start == self.output) {
             self.encoded = self.output;
-            self.picture.encoder()?
+        }
+        let mut encoder = match self.encoder.take() {
+            Some(encoder) => encoder,
+            // A new encoder begins with a picture that needs nothing before it.
+            None => self.picture.encoder()?,
         };
         let setup = &self.picture.setup;
         let (width, height) = (setup.width, setup.height);
@@ -340,6 +385,9 @@ impl<'a> PictureTrack<'a> {
             data.pts = Some(self.clock.start_of(self.encoded.0 as i64));
             data.duration = self.clock.duration_of(self.encoded.0);
             self.encoded = self.encoded.next();
+            if let Some(journal) = &mut self.journal {
+                journal.push(&data).map_err(RenderError::journal)?;
+            }
             self.queue.push_back(data);
         }
     }

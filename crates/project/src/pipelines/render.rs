@@ -172,6 +172,7 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         &RenderOptions {
             start: Some(timeline.clock.start()),
             preview: request.preview.then_some(PREVIEW),
+            journal: Some(job.path("pictures")),
             ..RenderOptions::default()
         },
         &mut |frames| {
@@ -391,6 +392,11 @@ fn render_error(error: RenderError) -> ProjectError {
             action: "write",
             path,
             source: std::io::Error::from_raw_os_error(28),
+        },
+        RenderError::Journal { source } => ProjectError::Files {
+            action: "keep",
+            path: "the job's encoded pictures".into(),
+            source,
         },
         RenderError::Frame { source, .. } => match source.downcast::<ProjectError>() {
             Ok(own) => *own,
