@@ -98,6 +98,14 @@ fn model() -> EditYourself {
     model_of(&config())
 }
 
+/// A model that sees the recorded mouth.
+fn seeing_model() -> EditYourself {
+    let mut config = config();
+    config["edit_yourself"]["recorded_context"] = true.into();
+    config["edit_yourself"]["context_cells"] = json!({"rows": [1, 4], "columns": [0, 4]});
+    model_of(&config)
+}
+
 /// A picture that moves; what lies in the masked box can be changed.
 struct Crops {
     mouth: f32,
@@ -247,10 +255,25 @@ fn the_recorded_mouth_does_not_leak() {
 }
 
 #[test]
+fn a_model_that_sees_the_recorded_mouth_uses_it() {
+    let model = seeing_model();
+    let mut job = job(vec![range(0..12, 0..12)]);
+    job.references = References::Fixed(Vec::new());
+    let one = pixels(&run(&model, &job, 0.0, 0.2));
+    assert_eq!(one, pixels(&run(&model, &job, 0.0, 0.2)));
+    assert_ne!(one, pixels(&run(&model, &job, 0.0, 0.9)));
+}
+
+#[test]
 fn a_resumed_job_equals_an_undisturbed_one_bit_for_bit() {
-    let model = model();
+    for model in [model(), seeing_model()] {
+        resumed_equals_undisturbed(&model);
+    }
+}
+
+fn resumed_equals_undisturbed(model: &EditYourself) {
     let job = job(vec![range(2..30, 0..33), range(50..61, 44..61)]);
-    let whole = run(&model, &job, 0.0, 0.2);
+    let whole = run(model, &job, 0.0, 0.2);
     let blocks = whole.states.len();
     assert!(blocks >= 6, "{blocks}");
     for stop in 1..=blocks {

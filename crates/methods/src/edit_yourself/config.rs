@@ -33,6 +33,10 @@ pub struct EditYourselfConfig {
     /// The part of the grid whose cells around the mask are context; everything where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_cells: Option<MaskCells>,
+    /// Whether the model sees the recorded mouth too, as clean tokens beside those that are made
+    /// (the way of X-Dub): then nothing is filled before encoding.
+    #[serde(default)]
+    pub recorded_context: bool,
     /// What the masked box is filled with before encoding, in -1..1.
     pub context_fill: f64,
     /// Reference frames at most.

@@ -16,6 +16,8 @@ pub(super) struct BlockInput<'a> {
     pub(super) first: usize,
     /// Cells outside of the mask, `[W, outside, C]`.
     pub(super) outside: Tensor,
+    /// Masked cells as recorded, `[W, inside, C]`, for models that see them.
+    pub(super) shown: Option<Tensor>,
     /// Masked cells `[inside, C]` of the latents that are known.
     pub(super) known: Vec<Option<Tensor>>,
     /// Masked cells of reference frames, `[R, inside, C]`.
@@ -72,6 +74,14 @@ impl EditYourself {
             tokens: outside,
             latent: Some(n as i64),
         }));
+        if let Some(shown) = &input.shown {
+            tokens.push(shown.reshape((count * inside, channels))?);
+            positions.extend(self.cells.positions(&self.cells.inside, &seconds));
+            groups.extend((0..count).map(|n| ContextGroup {
+                tokens: inside,
+                latent: Some(n as i64),
+            }));
+        }
         let mut latents = Vec::new();
         for (n, (known, second)) in input.known.iter().zip(&seconds).enumerate() {
             match known {

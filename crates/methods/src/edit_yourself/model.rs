@@ -163,6 +163,7 @@ pub(super) mod tests {
                 columns: [1, 7],
             },
             context_cells: None,
+            recorded_context: false,
             context_fill: 0.0,
             references: 3,
             block_latents: 9,

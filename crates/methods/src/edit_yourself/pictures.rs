@@ -123,7 +123,7 @@ impl Run<'_> {
         })
     }
 
-    /// Encodes the filled crops up to latent `end`.
+    /// Encodes the crops up to latent `end`, filled unless the model sees the recorded mouth.
     pub(super) fn encode_to(
         &mut self,
         stretch: &Stretch,
@@ -134,13 +134,17 @@ impl Run<'_> {
             let latents = cursor.encoded..(cursor.encoded + ENCODE_LATENTS).min(end);
             let frames =
                 stretch.frames_of(latents.start).start..stretch.frames_of(latents.end - 1).end;
-            let video = self.video(frames, &stretch.available, true)?;
             let model = self.model;
-            let outside = timed(&mut self.timings.encode, || {
+            let shows = model.config.recorded_context;
+            let video = self.video(frames, &stretch.available, !shows)?;
+            let (outside, inside) = timed(&mut self.timings.encode, || {
                 let latents = model.vae.normalise(&cursor.encoder.push(&video)?)?;
-                Ok(model.cells.split(&latents)?.0)
+                model.cells.split(&latents)
             })?;
             cursor.store.put_outside(latents.start, &outside)?;
+            if shows {
+                cursor.store.put_shown(latents.start, &inside)?;
+            }
             cursor.encoded = latents.end;
         }
         Ok(())

@@ -205,6 +205,11 @@ impl Run<'_> {
         let input = BlockInput {
             first: latents.start,
             outside: cursor.store.outside(latents.clone())?,
+            shown: if model.config.recorded_context {
+                Some(cursor.store.shown(latents.clone())?)
+            } else {
+                None
+            },
             known: latents
                 .clone()
                 .map(|n| cursor.store.inside_of(n).cloned())

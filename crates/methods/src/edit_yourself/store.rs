@@ -13,6 +13,8 @@ use crate::error::Result;
 pub(super) struct Store {
     /// Cells outside of the mask, `[outside, C]`, by latent.
     outside: BTreeMap<usize, Tensor>,
+    /// Masked cells as recorded, `[inside, C]`, by latent, for models that see them.
+    shown: BTreeMap<usize, Tensor>,
     /// Masked cells of finished latents, `[inside, C]`, by latent.
     inside: BTreeMap<usize, Tensor>,
 }
@@ -21,6 +23,11 @@ impl Store {
     /// Keeps the outside of latents from `first` on, `[L, outside, C]`.
     pub(super) fn put_outside(&mut self, first: usize, tokens: &Tensor) -> Result<()> {
         put(&mut self.outside, first, tokens)
+    }
+
+    /// Keeps the recorded masked cells of latents from `first` on, `[L, inside, C]`.
+    pub(super) fn put_shown(&mut self, first: usize, tokens: &Tensor) -> Result<()> {
+        put(&mut self.shown, first, tokens)
     }
 
     /// Keeps the masked cells of latents from `first` on, `[L, inside, C]`.
@@ -35,6 +42,13 @@ impl Store {
             .filter_map(|n| self.outside.get(&n))
             .collect();
         complete(&tokens, &latents, "context")?;
+        Ok(Tensor::stack(&tokens, 0)?)
+    }
+
+    /// The recorded masked cells, `[L, inside, C]`.
+    pub(super) fn shown(&self, latents: Range<usize>) -> Result<Tensor> {
+        let tokens: Vec<&Tensor> = latents.clone().filter_map(|n| self.shown.get(&n)).collect();
+        complete(&tokens, &latents, "recorded mouth")?;
         Ok(Tensor::stack(&tokens, 0)?)
     }
 
@@ -73,10 +87,15 @@ impl Store {
     pub(super) fn forget_before(&mut self, first: usize) {
         self.outside = self.outside.split_off(&first);
         self.inside = self.inside.split_off(&first);
+        self.shown = self.shown.split_off(&first);
     }
 
     pub(super) fn save(&self, state: &mut State) -> Result<()> {
-        for (name, map) in [("outside", &self.outside), ("inside", &self.inside)] {
+        for (name, map) in [
+            ("outside", &self.outside),
+            ("inside", &self.inside),
+            ("shown", &self.shown),
+        ] {
             let latents: Vec<u32> = map.keys().map(|n| *n as u32).collect();
             if latents.is_empty() {
                 continue;
@@ -95,6 +114,7 @@ impl Store {
         for (name, map) in [
             ("outside", &mut store.outside),
             ("inside", &mut store.inside),
+            ("shown", &mut store.shown),
         ] {
             let key = format!("{name}.latents");
             if !state.has_tensor(&key) {
