@@ -9,13 +9,15 @@ mod align;
 mod compare;
 mod course;
 mod features;
+mod identity;
 mod mask;
+mod report;
 mod verdict;
 mod walk;
 
 pub use features::FeatureSets;
 pub use mask::Mask;
-pub use verdict::{ClipSummary, CopyKind, FrameCurve, PairReport};
+pub use report::{ClipSummary, CopyKind, FrameCurve, PairReport};
 
 use crate::MeasureError;
 use crate::job::JobReport;

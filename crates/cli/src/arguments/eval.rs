@@ -82,7 +82,7 @@ pub(crate) struct EvalArguments {
     #[arg(long, value_enum, default_value = "alex")]
     pub(crate) lpips: LpipsName,
 
-    /// The shortest face track that SyncNet's scores are taken of, in frames of 40 ms
+    /// The shortest face track that sync scores are taken of, in frames of 40 ms
     #[arg(long, value_name = "FRAMES", default_value_t = 50)]
     pub(crate) sync_track: usize,
 }

@@ -2,6 +2,8 @@
 
 use super::Gathered;
 use super::features::{FeatureSets, cosine};
+use super::identity::{by_minute, drift, likeness};
+use super::report::{ClipSummary, CopyKind, FrameCurve, PairReport};
 use crate::frechet::{Moments, frechet_distance};
 use crate::lips::{landmark_distance, lip_leak, opening_correlation};
 use crate::metric::{Needs, Score};
@@ -11,83 +13,8 @@ use crate::statistics::mean;
 use face::geometry::Point;
 use face::mouth_opening;
 use media::VideoInfo;
-use serde::Serialize;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-/// A clip in a report.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ClipSummary {
-    /// The file.
-    pub path: PathBuf,
-    /// Frames.
-    pub frames: u64,
-    /// Frames a second, nominal.
-    pub fps: f64,
-    /// Pixels as shown.
-    pub width: u32,
-    /// Pixels as shown.
-    pub height: u32,
-    /// Frames in which the face was seen; `None` where faces were not looked for.
-    pub faces: Option<u64>,
-}
-
-/// How a made clip gives its reference back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CopyKind {
-    /// Every frame is equal in every value.
-    Exact,
-    /// The same pictures, compressed anew.
-    Recompressed,
-}
-
-/// A curve over the frames of a pair, for plots and contact sheets.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct FrameCurve {
-    /// PSNR of the mouth (of the frame where there is no face), dB, one entry a pair.
-    pub psnr: Vec<Option<f64>>,
-    /// Mouth opening of the made clip.
-    pub made_opening: Vec<Option<f32>>,
-    /// Mouth opening of the reference, at the same pairs.
-    pub reference_opening: Vec<Option<f32>>,
-}
-
-/// What was measured about one pair.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PairReport {
-    /// The version of this format.
-    pub version: u32,
-    /// The made clip.
-    pub made: ClipSummary,
-    /// The reference.
-    pub reference: ClipSummary,
-    /// Pairs of frames that were compared.
-    pub compared: u64,
-    /// Whether the made clip is a copy.
-    pub copy: Option<CopyKind>,
-    /// One entry for each metric that was asked for, in their order.
-    pub scores: Vec<Score>,
-    /// Lengths, rates and whatever else the reader should know.
-    pub notes: Vec<String>,
-    /// The networks that ran, and the files that they came from.
-    pub networks: BTreeMap<&'static str, String>,
-    /// Identity by minute: mean cosine of the made face to the reference's mean face.
-    pub identity_by_minute: Vec<Option<f64>>,
-    /// Frame by frame; not part of the JSON report.
-    #[serde(skip)]
-    pub curve: FrameCurve,
-}
-
-impl PairReport {
-    /// A metric's number.
-    pub fn value(&self, metric: &str) -> Option<f64> {
-        self.scores
-            .iter()
-            .find(|score| score.metric == metric)?
-            .value
-    }
-}
+use std::path::Path;
+use units::FrameIndex;
 
 /// A clip is taken for a compressed copy when its mouth is as near to the reference's as compression leaves it, in
 /// nearly every frame. Measured with x264 up to CRF 28 on the project's test clips; made mouths lie far below.
@@ -165,7 +92,7 @@ impl Gathered<'_> {
             scores,
             notes,
             networks: self.networks.used().clone(),
-            identity_by_minute: self.identity_by_minute(),
+            identity_by_minute: by_minute(&self.likeness()),
             curve: FrameCurve {
                 psnr: self.walked.course.clone(),
                 made_opening: openings.0,
@@ -397,84 +324,14 @@ impl Gathered<'_> {
         self.with_faces(value)
     }
 
-    /// Seconds and cosine to the reference's mean face, for every frame with a made face.
     fn likeness(&self) -> Vec<(f64, f64)> {
-        let dim = self
-            .faces
-            .iter()
-            .flatten()
-            .flatten()
-            .map(Vec::len)
-            .next()
-            .unwrap_or(0);
-        let mut centre = vec![0.0_f32; dim];
-        for reference in self
-            .faces
-            .iter()
-            .filter_map(|[_, reference]| reference.as_ref())
-        {
-            for (sum, value) in centre.iter_mut().zip(reference) {
-                *sum += value;
-            }
-        }
-        let length = centre.iter().map(|v| v * v).sum::<f32>().sqrt();
-        if length <= 0.0 {
-            return Vec::new();
-        }
-        for value in &mut centre {
-            *value /= length;
-        }
-        let times = &self.made.video.times;
-        self.faces
-            .iter()
-            .enumerate()
-            .filter_map(|(index, [made, _])| {
-                let time = times.start(units::FrameIndex(index as u64)).0;
-                Some((time, cosine(made.as_ref()?, &centre)))
-            })
-            .collect()
-    }
-
-    fn identity_by_minute(&self) -> Vec<Option<f64>> {
-        let likeness = self.likeness();
-        let minutes = likeness
-            .last()
-            .map_or(0, |(time, _)| (time / 60.0) as usize + 1);
-        (0..minutes)
-            .map(|minute| {
-                let values: Vec<f64> = likeness
-                    .iter()
-                    .filter(|(time, _)| (time / 60.0) as usize == minute)
-                    .map(|(_, value)| *value)
-                    .collect();
-                mean(&values)
-            })
-            .collect()
+        likeness(&self.faces, |index| {
+            self.made.video.times.start(FrameIndex(index as u64)).0
+        })
     }
 
     fn drift(&self) -> Value {
-        let likeness = self.likeness();
-        let (first, last) = match (likeness.first(), likeness.last()) {
-            (Some(first), Some(last)) => (first.0, last.0),
-            _ => return self.with_faces(Err("no face was recognised".to_owned())),
-        };
-        if last - first < 60.0 {
-            return Err(format!(
-                "the face is seen for {:.1} s; drift by minute needs 60 s",
-                last - first
-            ));
-        }
-        let count = likeness.len() as f64;
-        let (t, c) = likeness
-            .iter()
-            .fold((0.0, 0.0), |(t, c), (time, value)| (t + time, c + value));
-        let (t, c) = (t / count, c / count);
-        let (mut both, mut square) = (0.0, 0.0);
-        for (time, value) in &likeness {
-            both += (time - t) * (value - c);
-            square += (time - t) * (time - t);
-        }
-        Ok(60.0 * both / square)
+        self.with_faces(drift(&self.likeness()))
     }
 
     fn sync(&self) -> Result<&[crate::sync::TrackSync], String> {
