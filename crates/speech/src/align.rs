@@ -92,6 +92,8 @@ pub struct Phone {
 pub enum Method {
     /// By an acoustic model of the language: to about 10 ms.
     AcousticModel,
+    /// By the English acoustic model, with the phonemes that espeak-ng knows for the language's words.
+    BorrowedModel,
     /// Against a synthetic voice: to some 50 ms for half of the words, and 0.4 s for the worst tenth.
     SyntheticVoice,
 }
@@ -174,7 +176,16 @@ impl Aligner {
         }
         let (timed, method) = match &self.english {
             Ok(english) if is_english => (english.align(samples, &tokens)?, Method::AcousticModel),
-            _ => {
+            Ok(english) => match english.align_foreign(samples, &tokens, language) {
+                Ok(timed) => (timed, Method::BorrowedModel),
+                // Words that can't be followed by borrowed phones may still be found by likeness.
+                Err(AlignError::NoMatch { .. }) => {
+                    let timed = dtw::align(samples, &tokens, language)?;
+                    (timed, Method::SyntheticVoice)
+                }
+                Err(error) => return Err(error),
+            },
+            Err(_) => {
                 let timed = dtw::align(samples, &tokens, language)?;
                 (timed, Method::SyntheticVoice)
             }
@@ -186,7 +197,7 @@ impl Aligner {
             transcript: Transcript::from_rough(Some(language.to_owned()), words)?,
             phones: match method {
                 Method::AcousticModel => timed.phones,
-                Method::SyntheticVoice => Vec::new(),
+                Method::BorrowedModel | Method::SyntheticVoice => Vec::new(),
             },
             method,
             guessed: timed.guessed,

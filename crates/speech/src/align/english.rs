@@ -52,6 +52,42 @@ impl English {
             .cloned()
             .collect();
         let lexicon = Lexicon::new(&words, &self.dictionary, &self.model.definition)?;
+        self.align_by(samples, tokens, lexicon)
+    }
+
+    /// Times of tokens of another language: its phonemes as the English phones that come nearest.
+    pub(super) fn align_foreign(
+        &self,
+        samples: &[f32],
+        tokens: &[Token],
+        language: &str,
+    ) -> Result<Timed, AlignError> {
+        let words: BTreeSet<String> = tokens
+            .iter()
+            .flat_map(|t| t.spoken.iter().flatten())
+            .cloned()
+            .collect();
+        let lexicon =
+            Lexicon::foreign(&words, language, &self.model.definition).map_err(|source| {
+                AlignError::Voice {
+                    language: language.to_owned(),
+                    source,
+                }
+            })?;
+        let mut timed = self.align_by(samples, tokens, lexicon)?;
+        // They are phones of another language only by likeness.
+        for phone in &mut timed.phones {
+            phone.name.clear();
+        }
+        Ok(timed)
+    }
+
+    fn align_by(
+        &self,
+        samples: &[f32],
+        tokens: &[Token],
+        lexicon: Lexicon,
+    ) -> Result<Timed, AlignError> {
         let mut items: Vec<Item> = tokens
             .iter()
             .map(|token| Item {

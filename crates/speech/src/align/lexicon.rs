@@ -6,7 +6,7 @@ mod letters;
 use super::AlignError;
 use super::graph::Pronunciation;
 use super::model::{Definition, Position};
-use crate::voice::espeak;
+use crate::voice::{VoiceError, espeak};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -80,6 +80,40 @@ impl Lexicon {
         Ok(Self {
             words: found,
             guessed: missing,
+        })
+    }
+
+    /// Pronunciations of words of another language: espeak-ng's phonemes for it, each as the English phone that comes
+    /// nearest.
+    pub(crate) fn foreign(
+        words: &BTreeSet<String>,
+        language: &str,
+        definition: &Definition,
+    ) -> Result<Self, VoiceError> {
+        let asked: Vec<String> = words.iter().cloned().collect();
+        let phonemes = espeak::phonemes(&asked, language)?;
+        let any = || vec![definition.phone("AH").into_iter().collect::<Vec<u16>>()];
+        let found = asked
+            .into_iter()
+            .enumerate()
+            .map(|(index, word)| {
+                let names = phonemes.get(index).map(|p| arpabet::nearest(p));
+                let phones: Vec<u16> = names
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|name| definition.phone(name))
+                    .collect();
+                let ways = if phones.is_empty() {
+                    any()
+                } else {
+                    vec![phones]
+                };
+                (word, ways)
+            })
+            .collect();
+        Ok(Self {
+            words: found,
+            guessed: Vec::new(),
         })
     }
 

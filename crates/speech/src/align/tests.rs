@@ -97,6 +97,148 @@ fn word_starts_agree_with_aligned_recordings() {
     assert!(median <= 15.0 && ninth <= 50.001, "{median} {ninth}");
 }
 
+/// English as if it were another language: phonemes of espeak-ng, no dictionary.
+#[test]
+fn borrowed_phones_find_words_of_recordings() {
+    let (Some(aligner), Some(folder)) = (aligner(), shared("media/timing/mfa")) else {
+        return;
+    };
+    let Ok(model) = &aligner.english else {
+        return;
+    };
+    let mut all = Vec::new();
+    for name in ["acoustic_corpus", "cold_corpus"] {
+        let wave = Wave::read(&folder.join(format!("{name}.wav"))).unwrap();
+        let truth = transcript::read(&folder.join(format!("{name}.TextGrid")))
+            .unwrap()
+            .transcript;
+        let text = std::fs::read_to_string(folder.join(format!("{name}.lab"))).unwrap();
+        let tokens = super::tokens(&text, true);
+        let timed = match model.align_foreign(&wave.samples, &tokens, "en-us") {
+            Ok(timed) => timed,
+            Err(AlignError::Voice { source, .. }) => {
+                println!("skipped: {source}");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let found = super::words(&tokens, &timed, wave.duration());
+        let plain = |text: &str| text.to_lowercase();
+        let theirs: Vec<String> = truth.words().iter().map(|w| plain(&w.text)).collect();
+        let ours: Vec<String> = found.iter().map(|w| plain(&w.text)).collect();
+        all.extend(
+            matched(&theirs, &ours)
+                .into_iter()
+                .map(|(t, o)| (found[o].start - truth.words()[t].start).0),
+        );
+    }
+    let (median, ninth) = figures("borrowed phones", &all);
+    assert!(median <= 20.0 && ninth <= 80.0, "{median} {ninth}");
+}
+
+/// German and French words of espeak-ng's, one after the other with pauses, so that their times are known.
+#[test]
+fn words_of_other_languages_are_found_by_borrowed_phones() {
+    let Some(aligner) = aligner() else {
+        return;
+    };
+    for (language, text) in [
+        (
+            "de",
+            "Guten Morgen zusammen die schöne grüne Kiste steht heute hinter dem großen Brunnen und gehört niemandem",
+        ),
+        (
+            "fr",
+            "Bonjour mesdames la petite boulangerie ouvre demain matin avec du bon pain et des fruits rouges",
+        ),
+    ] {
+        let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        let voice = match crate::voice::espeak::each_word(&words, language) {
+            Ok(voice) => voice,
+            Err(error) => {
+                println!("skipped: {error}");
+                return;
+            }
+        };
+        let (mut samples, mut starts) = (vec![0.0; 4800], Vec::new());
+        for (index, wave) in voice.iter().enumerate() {
+            starts.push(samples.len() as f64 / 16_000.0);
+            samples.extend(wave.at_rate(units::SampleRate::SPEECH).samples);
+            if index % 4 == 3 {
+                samples.resize(samples.len() + 4800, 0.0);
+            }
+        }
+        samples.resize(samples.len() + 4800, 0.0);
+        let found = aligner.align(&samples, text, language).unwrap();
+        assert_eq!(found.method, Method::BorrowedModel);
+        let errors: Vec<f64> = found
+            .transcript
+            .words()
+            .iter()
+            .zip(&starts)
+            .map(|(word, start)| word.start.0 - start)
+            .collect();
+        let (median, ninth) = figures(language, &errors);
+        assert!(
+            median <= 60.0 && ninth <= 250.0,
+            "{language}: {median} {ninth}"
+        );
+    }
+}
+
+/// What a reader of `LibriSpeech` says in ten utterances (1688-142285), from Gaskell's "North and South".
+const READ: [&str; 10] = [
+    "there's iron they say in all our blood and a grain or two perhaps is good but his he makes me harshly feel has got a little too much of steel anon",
+    "margaret said mister hale as he returned from showing his guest downstairs i could not help watching your face with some anxiety when mister thornton made his confession of having been a shop boy",
+    "you don't mean that you thought me so silly",
+    "i really liked that account of himself better than anything else he said",
+    "his statement of having been a shop boy was the thing i liked best of all",
+    "you who were always accusing people of being shoppy at milton",
+    "i don't think mister hale you have done quite right in introducing such a person to us without telling us what he had been",
+    "i really was very much afraid of showing him how much shocked i was at some parts of what he said",
+    "his father dying in miserable circumstances",
+    "why it might have been in the workhouse",
+];
+
+/// The utterances twice in a row, over two minutes: times agree with those of each utterance alone.
+#[test]
+fn minutes_of_a_recording_are_aligned_as_its_parts() {
+    let (Some(aligner), Some(folder)) = (aligner(), shared("media/speech/librispeech")) else {
+        return;
+    };
+    let (mut samples, mut expected) = (Vec::new(), Vec::new());
+    for round in 0..2 {
+        for (index, text) in READ.iter().enumerate() {
+            let path = folder.join(format!("resemblyzer__1688_1688-142285-{index:04}.flac"));
+            let heard = media::sound::read_all_mono_16k(&path).unwrap();
+            let begin = samples.len() as f64 / 16_000.0;
+            if round == 0 {
+                let alone = aligner.align(&heard, text, "en").unwrap().transcript;
+                expected.extend(alone.words().iter().map(|word| word.start.0 + begin));
+            }
+            samples.extend(heard);
+        }
+    }
+    let half = samples.len() as f64 / 32_000.0;
+    expected.extend(expected.clone().into_iter().map(|start| start + half));
+    let found = aligner
+        .align(&samples, &[READ.join(" "), READ.join(" ")].join(" "), "en")
+        .unwrap()
+        .transcript;
+    assert_eq!(found.len(), expected.len());
+    let errors: Vec<f64> = found
+        .words()
+        .iter()
+        .zip(&expected)
+        .map(|(word, start)| word.start.0 - start)
+        .collect();
+    let (median, ninth) = figures("two minutes against parts", &errors);
+    assert!(
+        half > 60.0 && median <= 10.001 && ninth <= 40.0,
+        "{median} {ninth}"
+    );
+}
+
 /// A sentence of flite's, aligned without the times that flite gives.
 #[test]
 fn synthetic_speech_is_aligned_as_it_was_made() {
