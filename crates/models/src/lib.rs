@@ -15,8 +15,10 @@ pub mod lora;
 pub mod lpips;
 pub mod ltx;
 pub mod mel_encoder;
+pub mod registry;
 pub mod syncnet;
 pub mod t5;
+pub mod verify;
 mod vision;
 pub mod whisper;
 

@@ -40,15 +40,23 @@ impl T5Encoder {
         dtype: DType,
         device: &Device,
     ) -> Result<Self> {
-        config.check()?;
-        let file = file.renamed(&keys::encoder_keys(file, config))?;
-        file.check(&config.shapes(), keys::is_ignored)?;
+        Self::check(file, config)?;
         Ok(Self {
             config: config.clone(),
-            file,
+            file: file.renamed(&keys::encoder_keys(file, config))?,
             dtype,
             device: device.clone(),
         })
+    }
+
+    /// Compares a file with a config, without reading the weights.
+    ///
+    /// # Errors
+    /// [`ModelError::Differences`], one sentence for each.
+    pub fn check(file: &ModelFile, config: &T5Config) -> Result<()> {
+        config.check()?;
+        let file = file.renamed(&keys::encoder_keys(file, config))?;
+        file.check(&config.shapes(), keys::is_ignored)
     }
 
     /// The config that the shapes in a file say, where it is a T5 encoder.

@@ -64,9 +64,8 @@ impl WhisperEncoder {
         dtype: DType,
         device: &Device,
     ) -> Result<Self> {
-        config.check()?;
+        Self::check(file, config)?;
         let file = file.renamed(&keys::encoder_keys(file))?;
-        file.check(&config.shapes(), keys::is_ignored)?;
         let view = file.view(dtype, device)?;
         let (c, bands) = (config.d_model, config.num_mel_bins);
         let conv = |name: &str, inputs, stride| {
@@ -91,6 +90,16 @@ impl WhisperEncoder {
             config: config.clone(),
             dtype,
         })
+    }
+
+    /// Compares a file with a config, without reading the weights.
+    ///
+    /// # Errors
+    /// [`ModelError::Differences`], one sentence for each.
+    pub fn check(file: &ModelFile, config: &WhisperConfig) -> Result<()> {
+        config.check()?;
+        let file = file.renamed(&keys::encoder_keys(file))?;
+        file.check(&config.shapes(), keys::is_ignored)
     }
 
     /// The config that the shapes in a file say, where it is a Whisper encoder.

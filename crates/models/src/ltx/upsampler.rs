@@ -314,8 +314,7 @@ impl Upsampler {
         dtype: DType,
         device: &Device,
     ) -> Result<Self> {
-        config.check()?;
-        file.check(&config.shapes(), |_| false)?;
+        Self::check(file, config)?;
         let view = file.view(dtype, device)?;
         let (inner, mid, dims) = (config.in_channels, config.mid_channels, config.dims);
         let grown: usize = config.factors().iter().product();
@@ -339,6 +338,15 @@ impl Upsampler {
             config: config.clone(),
             dtype,
         })
+    }
+
+    /// Compares a file with a config, without reading the weights.
+    ///
+    /// # Errors
+    /// [`ModelError::Differences`], one sentence for each.
+    pub fn check(file: &ModelFile, config: &UpsamplerConfig) -> Result<()> {
+        config.check()?;
+        file.check(&config.shapes(), |_| false)
     }
 
     pub fn config(&self) -> &UpsamplerConfig {

@@ -55,14 +55,8 @@ impl Vae {
         dtype: DType,
         device: &Device,
     ) -> Result<Self> {
+        Self::check(file, config)?;
         let file = file.renamed(&keys::vae_keys(file, config))?;
-        file.check(&config.shapes(), |name| {
-            name.starts_with(STATISTICS)
-                // Strengths of noise inside of 0.9.1's decoder, which is left out: the same
-                // latents give the same pictures.
-                || name.contains(".per_channel_scale")
-                || !(name.starts_with("encoder.") || name.starts_with("decoder."))
-        })?;
         let view = file.view(dtype, device)?;
         let channels = config.latent_channels;
         let numbers = view.with_dtype(DType::F32).at("per_channel_statistics");
@@ -84,6 +78,21 @@ impl Vae {
             decoder: Decoder::load(&view.at("decoder"), config)?,
             config: config.clone(),
             statistics,
+        })
+    }
+
+    /// Compares a file with a config, without reading the weights.
+    ///
+    /// # Errors
+    /// [`ModelError::Differences`], one sentence for each.
+    pub fn check(file: &ModelFile, config: &VaeConfig) -> Result<()> {
+        let file = file.renamed(&keys::vae_keys(file, config))?;
+        file.check(&config.shapes(), |name| {
+            name.starts_with(STATISTICS)
+                // Strengths of noise inside of 0.9.1's decoder, which is left out: the same
+                // latents give the same pictures.
+                || name.contains(".per_channel_scale")
+                || !(name.starts_with("encoder.") || name.starts_with("decoder."))
         })
     }
 
