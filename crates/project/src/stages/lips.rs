@@ -10,7 +10,8 @@ use crate::{Job, Observer, ProjectError, RenderRequest, Stage};
 use diffusion::State;
 use media::image::RgbF32;
 use methods::edit_yourself::{
-    CropSource, EditYourself, LipJob, LipObserver, LipRange, MadeCrop, Progress,
+    Candidate, CropSource, EditYourself, LipJob, LipObserver, LipRange, MadeCrop, Progress,
+    References,
 };
 use methods::{BoxError, MethodError};
 use std::fs::{File, OpenOptions};
@@ -23,6 +24,9 @@ const MARGIN: usize = 0;
 
 /// Recorded frames on each side of a made range that lead the mouth in and out.
 const LEAD: u64 = 16;
+
+/// The face mesh's point at the tip of the nose.
+const NOSE_TIP: usize = 1;
 
 /// Where the made part lies in the crop, the same for every frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -131,7 +135,7 @@ pub(crate) fn make(
     }
     let made: Vec<Range<FrameIndex>> = ranges.iter().map(|range| range.frames.clone()).collect();
     let lip_job = LipJob {
-        references: references(pictures, heads, &ranges),
+        references: references(pictures, heads),
         ranges,
         rate: output_rate(source),
         seed: request.seed,
@@ -146,7 +150,7 @@ pub(crate) fn make(
     let mut crops = Crops {
         pictures,
         heads,
-        store: FrameStore::new(&source.clip, source.video.frames),
+        store: FrameStore::new(&source.clip, source.video.frames, source.frame_memory),
         size: model.config().crop,
     };
     if !job.has("mouths.done") {
@@ -240,34 +244,26 @@ fn lip_ranges(pictures: &Pictures, heads: &Heads, lips: &[Range<FrameIndex>]) ->
     ranges
 }
 
-/// Output frames that show the speaker's own mouth: most open, most closed, and what lies between.
-fn references(pictures: &Pictures, heads: &Heads, ranges: &[LipRange]) -> Vec<FrameIndex> {
-    let mut seen: Vec<(f32, FrameIndex)> = Vec::new();
-    for range in ranges {
-        for index in range.available.start.0..range.available.end.0 {
-            let output = FrameIndex(index);
-            if let super::pictures::Shown::Frame(shown) = pictures.at(output)
-                && let Some(face) = heads.face(shown)
-                && !face.bridged
-                && !face.is_profile()
-            {
-                seen.push((face.mouth_opening(), output));
-            }
-        }
-    }
-    seen.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    // The extremes may be mistakes of the face mesh; a little inside of them is safer.
-    let places = [0.95, 0.05, 0.6, 0.3];
-    let mut chosen: Vec<FrameIndex> = Vec::new();
-    for place in places {
-        let at = (place * seen.len().saturating_sub(1) as f64).round() as usize;
-        if let Some(&(_, output)) = seen.get(at)
-            && !chosen.contains(&output)
+/// Output frames that show the speaker's own mouth, as recorded: where it is open how far, and how the head is held.
+fn references(pictures: &Pictures, heads: &Heads) -> References {
+    let mut candidates = Vec::new();
+    for index in 0..pictures.len() {
+        let output = FrameIndex(index);
+        if let super::pictures::Shown::Frame(shown) = pictures.at(output)
+            && let Some(face) = heads.face(shown)
+            && !face.bridged
+            && !face.is_profile()
+            && let Some(placement) = heads.placement(shown)
+            && let Some(&[x, y]) = face.landmarks.get(NOSE_TIP)
         {
-            chosen.push(output);
+            candidates.push(Candidate {
+                frame: output,
+                opening: face.mouth_opening(),
+                pose: placement.to_unit([x, y]),
+            });
         }
     }
-    chosen
+    References::Fitted(candidates)
 }
 
 struct Crops<'a> {
