@@ -45,6 +45,8 @@ impl Default for AdaptOptions {
 pub fn recipe(options: AdaptOptions, latents: usize) -> Result<Recipe> {
     // Windows as long as the model's blocks, or as the clip.
     let window = latents.saturating_sub(1).clamp(2, 9);
+    // A handful of steps is a trial, which nobody measures.
+    let validate = if options.steps < 20 { 0 } else { options.steps };
     let AdaptOptions {
         steps,
         rank,
@@ -97,7 +99,7 @@ pub fn recipe(options: AdaptOptions, latents: usize) -> Result<Recipe> {
             [log]
             every = 10
             checkpoint_every = 1000000
-            validate_every = {steps}
+            validate_every = {validate}
             validate = 4
             tensorboard = false
             "#

@@ -27,7 +27,8 @@ struct State {
     updates: u64,
 }
 
-/// Writes the state after `step` steps into `folder`, and removes all but the last `keep`.
+/// Writes the state after `step` steps into `folder`, and removes all but the last `keep`; `frozen` is the digest
+/// of what does not move.
 ///
 /// # Errors
 /// When a file can't be written.
@@ -38,7 +39,7 @@ pub fn write(
     parameters: &Parameters,
     optimiser: &Optimiser,
     average: &Average,
-    keep: usize,
+    (frozen, keep): (&str, usize),
 ) -> Result<PathBuf> {
     let path = folder.join(format!("{PREFIX}{step:08}"));
     let temporary = folder.join(format!(".{PREFIX}{step:08}.tmp"));
@@ -67,7 +68,7 @@ pub fn write(
         version: 1,
         step,
         recipe: recipe.to_owned(),
-        frozen: hex(&parameters.frozen_digest()?),
+        frozen: frozen.to_owned(),
         updates: average.updates(),
     };
     let text = serde_json::to_string_pretty(&state)
@@ -116,7 +117,7 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 /// When it is of another run, or a tensor is missing.
 pub fn read(
     path: &Path,
-    recipe: &str,
+    (recipe, frozen): (&str, &str),
     parameters: &Parameters,
     optimiser: &mut Optimiser,
     average: &mut Average,
@@ -132,7 +133,7 @@ pub fn read(
     if state.recipe != recipe {
         return Err(other("the recipe has changed"));
     }
-    if state.frozen != hex(&parameters.frozen_digest()?) {
+    if state.frozen != frozen {
         return Err(other("the weights that are not trained are others"));
     }
     let trained = tensors(&path.join("trained.safetensors"))?;
@@ -157,8 +158,4 @@ fn tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
         all.insert(name, tensor);
     }
     Ok(all)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

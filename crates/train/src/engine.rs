@@ -75,6 +75,7 @@ pub struct Run<'a> {
     optimiser: Optimiser,
     average: Average,
     key: String,
+    frozen: String,
     step: u64,
     resumed_from: Option<u64>,
 }
@@ -104,12 +105,19 @@ impl<'a> Run<'a> {
         let mut optimiser = Optimiser::new(parameters, recipe.optimiser.groups(&names))?;
         let mut average = Average::new(parameters, recipe.optimiser.average)?;
         let key = recipe.key()?;
+        let frozen = parameters.frozen_digest()?;
         let mut step = 0;
         let mut resumed_from = None;
         if let Some(folder) = folder {
             std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
             if let Some(last) = checkpoint::list(folder)?.last() {
-                step = checkpoint::read(last, &key, parameters, &mut optimiser, &mut average)?;
+                step = checkpoint::read(
+                    last,
+                    (&key, &frozen),
+                    parameters,
+                    &mut optimiser,
+                    &mut average,
+                )?;
                 resumed_from = Some(step);
             }
         }
@@ -121,6 +129,7 @@ impl<'a> Run<'a> {
             optimiser,
             average,
             key,
+            frozen,
             step,
             resumed_from,
         })
@@ -203,7 +212,7 @@ impl<'a> Run<'a> {
             self.stage.parameters(),
             &self.optimiser,
             &self.average,
-            self.recipe.log.keep,
+            (&self.frozen, self.recipe.log.keep),
         )?;
         Ok(())
     }

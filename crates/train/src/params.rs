@@ -131,11 +131,11 @@ impl Parameters {
         ModelFile::from_tensors(origin, tensors, self.metadata.clone())
     }
 
-    /// SHA-256 over names and bytes of what is not trained.
+    /// SHA-256 over names and bytes of what is not trained, in hexadecimal.
     ///
     /// # Errors
     /// When a tensor can't be read.
-    pub fn frozen_digest(&self) -> Result<[u8; 32]> {
+    pub fn frozen_digest(&self) -> Result<String> {
         let mut hash = Sha256::new();
         for (name, tensor) in &self.frozen {
             hash.update(name.as_bytes());
@@ -144,6 +144,10 @@ impl Parameters {
                 hash.update(value.to_le_bytes());
             }
         }
-        Ok(hash.finalize().into())
+        Ok(hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
     }
 }

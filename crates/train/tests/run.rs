@@ -14,17 +14,17 @@ use train::params::Parameters;
 use train::random::{Draw, Purpose};
 use train::ranks::{Meeting, Ranks};
 use train::recipe::Recipe;
-use train::stage::{Cells, EditYourselfStage, Network, Validation};
+use train::stage::{Cells, EditYourselfStage, Network, Stage as _, Validation};
 use train::{TrainError, init};
 
 /// The fixture's sizes, wide enough to learn by heart.
-fn config() -> serde_json::Value {
+fn config(one_way: bool) -> serde_json::Value {
     serde_json::json!({
         "transformer": {"num_layers": 2, "num_attention_heads": 2, "attention_head_dim": 32, "in_channels": 6, "out_channels": 6,
             "caption_channels": 8, "cross_attention_dim": 64, "norm_eps": 1e-6, "positional_embedding_theta": 100.0,
             "positional_embedding_max_pos": [4, 256, 256], "timestep_scale_multiplier": 1000, "causal_temporal_positioning": true,
             "audio": {"dim": 16, "window": 16, "hidden_states": 1, "channels": 16, "feature_rate": 50.0},
-            "one_way_attention": true, "context_window": 17},
+            "one_way_attention": one_way, "context_window": 17},
         "vae": {"_class_name": "CausalVideoAutoencoder", "dims": 3, "in_channels": 3, "out_channels": 3, "latent_channels": 6,
             "patch_size": 2, "norm_layer": "pixel_norm", "latent_log_var": "uniform", "causal_decoder": false,
             "timestep_conditioning": true, "encoder_base_channels": 4, "decoder_base_channels": 4,
@@ -103,7 +103,11 @@ fn clip(number: u64, cells: &Cells) -> ClipLatents {
 }
 
 fn stage(recipe: &Recipe) -> EditYourselfStage {
-    let file = init::fresh(&config(), 3, 5).unwrap();
+    stage_of(recipe, &config(true))
+}
+
+fn stage_of(recipe: &Recipe, config: &serde_json::Value) -> EditYourselfStage {
+    let file = init::fresh(config, 3, 5).unwrap();
     let mut parameters =
         Parameters::of_file(&file, &recipe.model.train, &recipe.model.freeze).unwrap();
     if let Some(lora) = &recipe.model.lora {
@@ -174,8 +178,8 @@ const LEARN: &str = r#"
     average = 0.95
 "#;
 
-/// The bound of CI: in 250 steps the loss of four clips falls below a third of its start, and made mouths follow
-/// their sound.
+/// The bound of CI: in 250 steps the loss of four clips falls below a fifth of its start (0.09 when this was written),
+/// and made mouths follow their sound.
 #[test]
 fn a_tiny_run_overfits_four_clips() {
     let recipe = recipe(LEARN);
@@ -185,7 +189,7 @@ fn a_tiny_run_overfits_four_clips() {
     let (start, end) = (mean(&watcher.losses[..10]), mean(&watcher.losses[240..]));
     let measures = &watcher.validations[0].measures;
     println!("loss {start:.3} to {end:.3}, {measures:?}");
-    assert!(end < start / 3.0, "the loss went from {start} to {end}");
+    assert!(end < start / 5.0, "the loss went from {start} to {end}");
     assert!(measures["training/own"] > 0.8, "{measures:?}");
     assert!(
         measures["training/leak"] < 0.5 * measures["training/own"],
@@ -261,8 +265,8 @@ fn low_rank_additions_leave_the_rest_alone() {
         rate = 1e-3
         "#,
     );
-    let mut stage = stage(&recipe);
-    use train::stage::Stage as _;
+    // Dense attention, as the published weights have it.
+    let mut stage = stage_of(&recipe, &config(false));
     let before = stage.parameters().frozen_digest().unwrap();
     let values = |p: &Parameters, name: &str| {
         p.trained()[name]
@@ -342,6 +346,40 @@ fn two_ranks_move_as_one_with_the_doubled_batch() {
         assert!(
             (two / one - 1.0).abs() < 1e-4,
             "step {step}: {two} and {one}"
+        );
+    }
+}
+
+#[test]
+fn half_precision_sees_the_same_losses() {
+    let text = |dtype: &str| {
+        format!(
+            r#"
+            steps = 5
+            batch = {{ samples = 4, copies = 2, latents = [4] }}
+            log = {{ validate_every = 0 }}
+            [model]
+            config = "in memory"
+            dtype = "{dtype}"
+            train = ["model.diffusion_model.*", "audio_encoder.*"]
+            freeze = ["audio_encoder.mouth.*"]
+            [optimiser]
+            rate = 3e-3
+            muon_rate = 0.02
+            muon_scale = "like-adamw"
+            "#
+        )
+    };
+    let (whole, result) = run(&recipe(&text("f32")), None, None);
+    result.unwrap();
+    let (half, result) = run(&recipe(&text("bf16")), None, None);
+    result.unwrap();
+    for (a, b) in half.losses.iter().zip(&whole.losses) {
+        assert!(
+            (a / b - 1.0).abs() < 0.03,
+            "{:?} {:?}",
+            half.losses,
+            whole.losses
         );
     }
 }

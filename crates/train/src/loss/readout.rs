@@ -43,22 +43,24 @@ impl Readout {
         let centred = targets.broadcast_sub(&mean)?;
         let deviation = (centred.sqr()?.mean(0)? + 1e-12)?.sqrt()?;
         let normal = centred.broadcast_div(&deviation)?;
-        let turned = features.t()?.contiguous()?;
         let product = |a: &Tensor, b: &Tensor| linear(a, b, None, Activation::None);
-        let gram = product(&turned, &turned)?.to_vec2::<f32>()?;
-        let right = product(&turned, &normal.t()?.contiguous()?)?.to_vec2::<f32>()?;
-        let solved = solve(&gram, &right, ridge)?;
-        let mut weights = Vec::with_capacity(width * count);
-        for target in 0..count {
-            weights.extend(
-                solved
-                    .iter()
-                    .map(|row| row.get(target).copied().unwrap_or(0.0)),
-            );
-        }
+        let turned = features.t()?.contiguous()?;
+        let normal = normal.t()?.contiguous()?;
+        // (X^T X + r)^-1 X^T Y, or X^T (X X^T + r)^-1 Y, whichever matrix is smaller.
+        let weights = if rows < width {
+            let gram = product(features, features)?.to_vec2::<f32>()?;
+            let solved = solve(&gram, &normal.t()?.to_vec2::<f32>()?, ridge)?;
+            let solved = Tensor::new(solved, &Device::Cpu)?.t()?.contiguous()?;
+            product(&solved, &turned)?
+        } else {
+            let gram = product(&turned, &turned)?.to_vec2::<f32>()?;
+            let right = product(&turned, &normal)?.to_vec2::<f32>()?;
+            let solved = solve(&gram, &right, ridge)?;
+            Tensor::new(solved, &Device::Cpu)?.t()?.contiguous()?
+        };
         let device = Device::Cpu;
         Ok(Self {
-            weights: Tensor::from_vec(weights, (count, width), &device)?,
+            weights: weights.reshape((count, width))?,
             mean,
             deviation,
             importance: Tensor::ones(count, candle_core::DType::F32, &device)?,
@@ -121,6 +123,20 @@ impl Readout {
     }
 }
 
+/// Sum of products, in eight parts, so that it is not one chain of additions.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut parts = [0.0_f64; 8];
+    let (a8, a_rest) = a.as_chunks::<8>();
+    let (b8, b_rest) = b.as_chunks::<8>();
+    for (a, b) in a8.iter().zip(b8) {
+        for ((part, a), b) in parts.iter_mut().zip(a).zip(b) {
+            *part += a * b;
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    parts.iter().sum::<f64>() + rest
+}
+
 /// Solves `(gram + ridge I) x = right` by Cholesky in `f64`.
 fn solve(gram: &[Vec<f32>], right: &[Vec<f32>], ridge: f64) -> Result<Vec<Vec<f32>>> {
     let n = gram.len();
@@ -134,7 +150,7 @@ fn solve(gram: &[Vec<f32>], right: &[Vec<f32>], ridge: f64) -> Result<Vec<Vec<f3
             let mut sum = f64::from(own.unwrap_or(0.0)) + if i == j { ridge } else { 0.0 };
             let (a, b) = (lower.get(i * n..i * n + j), lower.get(j * n..j * n + j));
             if let (Some(a), Some(b)) = (a, b) {
-                sum -= a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+                sum -= dot(a, b);
             }
             let value = if i == j {
                 if sum <= 0.0 {
@@ -209,6 +225,27 @@ mod tests {
         };
         assert!(error(&readout2, &centred) < 1e-6);
         assert!(error(&readout, &features) < 0.02);
+        // With fewer rows than features the other matrix is factored; the reader is the same as by the first.
+        let few = centred.narrow(0, 0, 5).unwrap().contiguous().unwrap();
+        let wanted = targets.narrow(0, 0, 5).unwrap().contiguous().unwrap();
+        let dual = Readout::fit(&few, &wanted, 0.5, 1).unwrap();
+        let padded = Tensor::cat(&[&few, &few.zeros_like().unwrap()], 0).unwrap();
+        let mean = wanted.mean_keepdim(0).unwrap();
+        let filled = Tensor::cat(&[&wanted, &mean.repeat((5, 1)).unwrap()], 0).unwrap();
+        let primal = Readout::fit(&padded, &filled, 0.5, 1).unwrap();
+        // Rows at the mean add nothing but to the deviation.
+        let scale = primal.deviation.broadcast_div(&dual.deviation).unwrap();
+        let same = primal
+            .weights
+            .broadcast_mul(&scale.unsqueeze(1).unwrap())
+            .unwrap();
+        let apart = (same - &dual.weights)
+            .unwrap()
+            .abs()
+            .unwrap()
+            .max_all()
+            .unwrap();
+        assert!(apart.to_scalar::<f32>().unwrap() < 1e-4);
         let shrunk = Readout::fit(&centred, &targets, 1e3, 1).unwrap();
         assert!(error(&shrunk, &centred) > 0.1);
     }
