@@ -21,6 +21,46 @@ pub(crate) enum ModelsCommand {
         #[arg(default_value = "tiny")]
         name: String,
     },
+    /// Fetch a published model; shows files, sizes and licences first
+    Pull {
+        /// Its name, from `reword models list`
+        name: String,
+        /// Show what would be fetched, and stop
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Compare keys, shapes and dtypes with what they should be; name each difference
+    Verify {
+        /// A published model that was fetched, or the path of a weight file
+        name: String,
+        /// For a path: the preset to compare with [default: the file's own config]
+        #[arg(long, value_name = "NAME")]
+        preset: Option<String>,
+        /// Compare the bytes with the hub's checksums too, which reads everything
+        #[arg(long)]
+        checksums: bool,
+    },
+    /// Fit a step cache to a model: how its result changes with the signal of its first block
+    FitCache {
+        /// The transformer's weights
+        #[arg(long, value_name = "FILE")]
+        weights: PathBuf,
+        /// The transformer's config.json or preset [default: the weights' own]
+        #[arg(long, value_name = "FILE|NAME")]
+        network: Option<PathBuf>,
+        /// Saved tensors as `forward ltx-transformer` takes them, with noise as latents; several
+        #[arg(long, value_name = "FILE", required = true)]
+        inputs: Vec<PathBuf>,
+        /// Denoising steps
+        #[arg(long = "cache-steps", value_name = "N", default_value_t = 40)]
+        steps: usize,
+        /// Degree of the polynomial
+        #[arg(long, default_value_t = 4)]
+        degree: usize,
+        /// Where the coefficients go, as JSON
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
 }
 
 /// `reword forward`

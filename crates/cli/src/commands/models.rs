@@ -1,10 +1,16 @@
 //! `reword models`: which models there are, and what a weight file holds.
 
+mod fit_cache;
+mod hub;
+mod pull;
+mod verify;
+
 use crate::arguments::{ModelsArguments, ModelsCommand};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use comfy_table::Table;
 use models::ModelFile;
+use models::registry::{PUBLISHED, PublishedModel};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -25,6 +31,27 @@ const KNOWN: [Known; 1] = [Known {
 /// Runs the command.
 pub(crate) fn run(arguments: &ModelsArguments, terminal: &Terminal) -> Result<(), Failure> {
     match &arguments.command {
+        ModelsCommand::Pull { name, dry_run } => pull::run(name, *dry_run, terminal),
+        ModelsCommand::Verify {
+            name,
+            preset,
+            checksums,
+        } => verify::run(name, preset.as_deref(), *checksums, terminal),
+        ModelsCommand::FitCache {
+            weights,
+            network,
+            inputs,
+            steps,
+            degree,
+            output,
+        } => fit_cache::run(
+            weights,
+            inputs,
+            (*steps, *degree),
+            output,
+            network.as_deref(),
+            terminal,
+        ),
         ModelsCommand::List => {
             list(terminal);
             Ok(())
@@ -35,11 +62,18 @@ pub(crate) fn run(arguments: &ModelsArguments, terminal: &Terminal) -> Result<()
 
 fn list(terminal: &Terminal) {
     let size = project::embedded_model().len();
+    let hub = hub::Hub::from_env();
     if terminal.json() {
-        let models: Vec<_> = KNOWN
+        let mut models: Vec<_> = KNOWN
             .iter()
             .map(|known| json!({"name": known.name, "what": known.what, "licence": known.licence, "bytes": size, "place": "embedded"}))
             .collect();
+        for model in &PUBLISHED {
+            models.push(json!({
+                "name": model.name, "what": model.what, "licence": licences(model),
+                "bytes": model.bytes(), "place": hub.place(model),
+            }));
+        }
         terminal.result(&json!({ "models": models }).to_string());
         return;
     }
@@ -54,7 +88,63 @@ fn list(terminal: &Terminal) {
             known.what,
         ]);
     }
+    for model in &PUBLISHED {
+        table.add_row([
+            model.name,
+            &format!("about {}", hub::human(model.bytes())),
+            &hub.place(model),
+            &licences(model),
+            model.what,
+        ]);
+    }
     terminal.result(&table.to_string());
+}
+
+/// The licences of a model's files, each once.
+fn licences(model: &PublishedModel) -> String {
+    let mut licences: Vec<&str> = Vec::new();
+    for file in model.files() {
+        if !licences.contains(&file.licence) {
+            licences.push(file.licence);
+        }
+    }
+    licences.join("; ")
+}
+
+/// Why a published model can't run now: what it needs, under which terms, and the command.
+/// Nothing for other names.
+pub(crate) fn not_here(name: &str) -> Option<Failure> {
+    let model = models::registry::find(name)?;
+    let hub = hub::Hub::from_env();
+    let missing: Vec<String> = model
+        .files()
+        .filter(|file| hub.cached(file).is_none())
+        .map(|file| {
+            format!(
+                "  {} from {}, about {}, {}",
+                file.path,
+                file.repository,
+                hub::human(file.bytes),
+                file.licence
+            )
+        })
+        .collect();
+    if missing.is_empty() {
+        return Some(
+            Failure::missing(format!("no method runs `{name}` on clips yet"))
+                .with_hint("its networks run alone with `reword forward`; `tiny` edits clips"),
+        );
+    }
+    Some(
+        Failure::missing(format!(
+            "the weights of `{name}` are not here; it needs\n{}",
+            missing.join("\n")
+        ))
+        .with_hint(format!(
+            "`reword models pull {name}` fetches them, about {} in all",
+            hub::human(model.bytes())
+        )),
+    )
 }
 
 fn info(name: &str, terminal: &Terminal) -> Result<(), Failure> {

@@ -138,6 +138,9 @@ pub(crate) fn render_request(
         None | Some("tiny") => None,
         Some(path) if Path::new(path).is_file() => Some(PathBuf::from(path)),
         Some(name) => {
+            if let Some(failure) = super::models::not_here(name) {
+                return Err(failure);
+            }
             return Err(Failure::missing(format!("there is no model `{name}`"))
                 .with_hint("`reword models list` shows the known ones; a path of a safetensors file works too"));
         }
