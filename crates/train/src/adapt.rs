@@ -1,4 +1,4 @@
-//! A small LoRA fitted to one speaker's own clip.
+//! A small `LoRA` fitted to one speaker's own clip.
 
 use std::path::Path;
 
@@ -107,13 +107,13 @@ pub fn recipe(options: AdaptOptions, latents: usize) -> Result<Recipe> {
     )
 }
 
-/// Fits a LoRA to `clip` and writes it to `output`.
+/// Fits a `LoRA` to `clip` and writes it to `output`.
 ///
 /// # Errors
 /// When the clip shows too little of a face, or a file can't be written.
 pub fn adapt(
     clip: &Path,
-    model: ModelFile,
+    model: &ModelFile,
     output: &Path,
     options: AdaptOptions,
     sandbox: Sandbox,
@@ -137,7 +137,7 @@ pub fn adapt(
         held_out: false,
         packed: None,
     };
-    let library = setup::library_of(&first, &model, &[footage], &around)?;
+    let library = setup::library_of(&first, model, &[footage], &around)?;
     let latents = library
         .train
         .iter()
@@ -151,7 +151,7 @@ pub fn adapt(
         ));
     }
     let recipe = recipe(options, latents)?;
-    let parameters = setup::parameters(&recipe, &model)?;
+    let parameters = setup::parameters(&recipe, model)?;
     let mut stage = EditYourselfStage::new(recipe.clone(), parameters, library)?;
     let mut ranks = Ranks::alone();
     let mut run = Run::start(&recipe, &mut stage, &mut ranks, None)?;

@@ -15,10 +15,10 @@ pub enum TrainError {
     Tensor(#[from] candle_core::Error),
     /// A network could not be built or run.
     #[error(transparent)]
-    Model(#[from] models::ModelError),
+    Model(Box<models::ModelError>),
     /// A weight file could not be read or written.
     #[error(transparent)]
-    Weights(#[from] nn::weights::WeightsError),
+    Weights(Box<nn::weights::WeightsError>),
     /// A recipe does not parse.
     #[error("{origin}: {reason}")]
     RecipeText {
@@ -103,6 +103,19 @@ pub enum TrainError {
     },
 }
 
+// Boxed, so that results stay small.
+impl From<models::ModelError> for TrainError {
+    fn from(error: models::ModelError) -> Self {
+        Self::Model(Box::new(error))
+    }
+}
+
+impl From<nn::weights::WeightsError> for TrainError {
+    fn from(error: nn::weights::WeightsError) -> Self {
+        Self::Weights(Box::new(error))
+    }
+}
+
 impl TrainError {
     /// For `map_err` of file operations.
     pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
@@ -117,10 +130,13 @@ impl TrainError {
         }
     }
 
-    pub(crate) fn clip(path: impl AsRef<Path>, reason: impl ToString) -> Self {
+    pub(crate) fn clip(
+        path: impl AsRef<Path>,
+        reason: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         Self::Clip {
             path: path.as_ref().to_owned(),
-            reason: reason.to_string(),
+            reason: reason.into().to_string(),
         }
     }
 }

@@ -33,15 +33,13 @@ impl Gradients {
     /// Adds `other` times `weight`.
     pub fn add(&mut self, other: &Self, weight: f32) {
         for (name, values) in &other.0 {
-            match self.0.get_mut(name) {
-                Some(sum) => sum
-                    .par_iter_mut()
+            if let Some(sum) = self.0.get_mut(name) {
+                sum.par_iter_mut()
                     .zip(values)
-                    .for_each(|(sum, value)| *sum += weight * value),
-                None => {
-                    let scaled = values.iter().map(|value| weight * value).collect();
-                    self.0.insert(name.clone(), scaled);
-                }
+                    .for_each(|(sum, value)| *sum += weight * value);
+            } else {
+                let scaled = values.iter().map(|value| weight * value).collect();
+                self.0.insert(name.clone(), scaled);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! First values of weights that nobody has trained.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use candle_core::{Device, Tensor};
 use models::ModelFile;
@@ -144,9 +145,9 @@ pub fn completed(file: &ModelFile, add: &Value, readings: usize, seed: u64) -> R
     merge(&mut config, add);
     let mut tensors = all_of(file)?;
     for (name, shape) in shapes(&config, readings)? {
-        if !tensors.contains_key(&name) {
-            let value = first_values(&name, &shape, seed)?;
-            tensors.insert(name, value);
+        if let Entry::Vacant(place) = tensors.entry(name) {
+            let value = first_values(place.key(), &shape, seed)?;
+            place.insert(value);
         }
     }
     let mut metadata = metadata_of(file);

@@ -118,7 +118,7 @@ impl LoraOptions {
     }
 }
 
-/// The trained additions alone, as tensors of a LoRA file.
+/// The trained additions alone, as tensors of a `LoRA` file.
 pub fn tensors(parameters: &Parameters) -> BTreeMap<String, Tensor> {
     parameters
         .trained()

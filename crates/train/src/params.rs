@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use models::ModelFile;
 use sha2::{Digest as _, Sha256};
 
+use crate::data::prepare::hex;
 use crate::error::{Result, TrainError};
 use crate::pattern::Patterns;
 
@@ -144,10 +145,6 @@ impl Parameters {
                 hash.update(value.to_le_bytes());
             }
         }
-        Ok(hash
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(hex(&hash.finalize(), 32))
     }
 }

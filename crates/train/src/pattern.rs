@@ -19,6 +19,10 @@ impl Patterns {
     }
 
     /// The first pattern that fits none of `names`: most likely a slip of the pen.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers make the iterator for this alone"
+    )]
     pub fn idle<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Option<&str> {
         self.0
             .iter()

@@ -14,7 +14,7 @@ use crate::gradients::Gradients;
 const MAGIC: &[u8; 8] = b"rewordtr";
 
 /// How long a rank waits for the others at the start and at every step.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A process's place among the others.
 #[derive(Debug)]

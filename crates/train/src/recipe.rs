@@ -17,6 +17,7 @@ pub use model::{DTypeName, ModelRecipe, OptimiserRecipe, Part, RateScale, RuleNa
 pub use objective::{Objective, ReadoutRecipe, References, SoundObjective, VaeObjective};
 
 use crate::conditions::ConditionRates;
+use crate::data::prepare::hex;
 use crate::error::{Result, TrainError};
 use crate::rate::RateSchedule;
 use crate::timesteps::Timesteps;
@@ -161,7 +162,7 @@ impl Recipe {
             ..self.clone()
         };
         let hash = Sha256::digest(same.text()?.as_bytes());
-        Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(&hash, 32))
     }
 }
 

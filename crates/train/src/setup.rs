@@ -171,7 +171,7 @@ fn look(
             let unpacked = clip.unpacked(&folder);
             let faces = match &unpacked {
                 Ok(clip) => faces_of(&clip.path, options),
-                Err(error) => Err(TrainError::clip(&clip.path, error)),
+                Err(error) => Err(TrainError::clip(&clip.path, error.to_string())),
             };
             let count = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let told = faces.as_ref().err().map(ToString::to_string);
@@ -337,7 +337,7 @@ fn vae_digest(file: &ModelFile) -> Result<String> {
 pub fn run_folder(recipe: &Path) -> PathBuf {
     let name = recipe
         .file_stem()
-        .map_or_else(|| "run".into(), |name| name.to_owned());
+        .map_or_else(|| "run".into(), std::borrow::ToOwned::to_owned);
     recipe
         .parent()
         .unwrap_or_else(|| Path::new("."))

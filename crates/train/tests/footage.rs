@@ -1,4 +1,4 @@
-//! From a real clip to latents, shards, a LoRA: on the sample that ships with the program.
+//! From a real clip to latents, shards, a `LoRA`: on the sample that ships with the program.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first fault")]
 
@@ -162,7 +162,7 @@ fn a_speaker_is_adapted_to() {
     let clip = root().join("assets/sample/sample.mp4");
     adapt(
         &clip,
-        tiny(),
+        &tiny(),
         &output,
         options,
         Sandbox::InProcess,

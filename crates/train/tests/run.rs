@@ -126,20 +126,20 @@ fn stage_of(recipe: &Recipe, config: &serde_json::Value) -> EditYourselfStage {
 /// Losses of all steps; stops after `stop`.
 #[derive(Default)]
 struct Losses {
-    losses: Vec<f64>,
+    steps: Vec<f64>,
     stop: Option<usize>,
     validations: Vec<Validation>,
 }
 
 impl Watcher for Losses {
     fn step(&mut self, report: &StepReport) {
-        self.losses.push(report.loss);
+        self.steps.push(report.loss);
     }
     fn validated(&mut self, _: u64, validation: &Validation) {
         self.validations.push(validation.clone());
     }
     fn stopped(&self) -> bool {
-        self.stop == Some(self.losses.len())
+        self.stop == Some(self.steps.len())
     }
     fn seconds(&self) -> f64 {
         1.0e9
@@ -186,7 +186,7 @@ fn a_tiny_run_overfits_four_clips() {
     let (watcher, result) = run(&recipe, None, None);
     result.unwrap();
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-    let (start, end) = (mean(&watcher.losses[..10]), mean(&watcher.losses[240..]));
+    let (start, end) = (mean(&watcher.steps[..10]), mean(&watcher.steps[240..]));
     let measures = &watcher.validations[0].measures;
     println!("loss {start:.3} to {end:.3}, {measures:?}");
     assert!(end < start / 5.0, "the loss went from {start} to {end}");
@@ -226,8 +226,8 @@ fn a_killed_run_goes_on_with_the_same_losses() {
     std::fs::write(&log, &text[..text.len() - 20]).unwrap();
     let (second, result) = run(&recipe, Some(&cut), None);
     result.unwrap();
-    assert_eq!(first.losses, whole.losses[..5]);
-    assert_eq!(second.losses, whole.losses[3..]);
+    assert_eq!(first.steps, whole.steps[..5]);
+    assert_eq!(second.steps, whole.steps[3..]);
     let lines = |name: &str| Journal::read(&cut.with_file_name(name).join("log.jsonl")).unwrap();
     assert_eq!(lines("cut"), lines("whole"));
     for file in ["trained", "average", "optimiser"] {
@@ -334,7 +334,7 @@ fn two_ranks_move_as_one_with_the_doubled_batch() {
             .unwrap()
             .finish(&mut watcher)
             .unwrap();
-        watcher.losses
+        watcher.steps
     };
     let other = {
         let text = text(2);
@@ -342,7 +342,7 @@ fn two_ranks_move_as_one_with_the_doubled_batch() {
     };
     let first = rank(0, text(2));
     assert_eq!(first, other.join().unwrap());
-    for (step, (two, one)) in first.iter().zip(&alone.losses).enumerate() {
+    for (step, (two, one)) in first.iter().zip(&alone.steps).enumerate() {
         assert!(
             (two / one - 1.0).abs() < 1e-4,
             "step {step}: {two} and {one}"
@@ -374,12 +374,12 @@ fn half_precision_sees_the_same_losses() {
     result.unwrap();
     let (half, result) = run(&recipe(&text("bf16")), None, None);
     result.unwrap();
-    for (a, b) in half.losses.iter().zip(&whole.losses) {
+    for (a, b) in half.steps.iter().zip(&whole.steps) {
         assert!(
             (a / b - 1.0).abs() < 0.03,
             "{:?} {:?}",
-            half.losses,
-            whole.losses
+            half.steps,
+            whole.steps
         );
     }
 }

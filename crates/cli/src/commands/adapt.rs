@@ -33,7 +33,7 @@ pub(crate) fn run(
         let mut watcher = Progress::new(terminal, options.steps);
         let outcome = adapt(
             &arguments.clip,
-            model,
+            &model,
             &output,
             options,
             Sandbox::Child,

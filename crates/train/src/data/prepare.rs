@@ -1,6 +1,7 @@
 //! What is computed once of a clip: the face, the head crop, the sound.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -332,9 +333,10 @@ fn digest_of(path: &Path) -> Result<String> {
 
 /// The first `count` bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8], count: usize) -> String {
-    bytes
-        .iter()
-        .take(count)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut text = String::with_capacity(2 * count);
+    for byte in bytes.iter().take(count) {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

@@ -1,4 +1,4 @@
-//! Clips in tar files of the WebDataset layout, with a Parquet index.
+//! Clips in tar files of the `WebDataset` layout, with a Parquet index.
 //!
 //! A sample is a run of members with one key: `KEY.mp4` (the clip's file as it came, whatever its ending),
 //! `KEY.flac` (its sound, mono, 16 kHz), `KEY.json` (who, measures, words, caption). The index says where

@@ -29,6 +29,12 @@ const SCHEMA: &str = "message samples {
     optional double agreement;
 }";
 
+/// A column of texts.
+type Text = fn(&Entry) -> &str;
+
+/// A column of whole numbers.
+type Whole = fn(&Entry) -> u64;
+
 /// Writes the index whole or not at all.
 ///
 /// # Errors
@@ -45,7 +51,6 @@ fn rows(file: File, entries: &[Entry]) -> std::result::Result<(), ParquetError> 
     let properties = Arc::new(WriterProperties::builder().build());
     let mut writer = SerializedFileWriter::new(file, schema, properties)?;
     let mut group = writer.next_row_group()?;
-    type Text = fn(&Entry) -> &str;
     let texts: [(usize, Text); 6] = [
         (0, |e| &e.shard),
         (1, |e| &e.key),
@@ -54,7 +59,6 @@ fn rows(file: File, entries: &[Entry]) -> std::result::Result<(), ParquetError> 
         (6, |e| &e.source),
         (7, |e| &e.identity),
     ];
-    type Whole = fn(&Entry) -> u64;
     let wholes: [(usize, Whole); 3] = [(3, |e| e.offset), (4, |e| e.bytes), (8, |e| e.frames)];
     let mut number = 0;
     while let Some(mut column) = group.next_column()? {

@@ -45,7 +45,10 @@ fn samples_come_back_from_shards_of_bounded_size() {
             let name = entry.path().unwrap().display().to_string();
             let mut data = Vec::new();
             std::io::copy(&mut entry, &mut data).unwrap();
-            if name.ends_with(".json") {
+            if std::path::Path::new(&name)
+                .extension()
+                .is_some_and(|e| e == "json")
+            {
                 let facts: serde_json::Value = serde_json::from_slice(&data).unwrap();
                 assert_eq!(
                     (&facts["caption"], &facts["identity"]),

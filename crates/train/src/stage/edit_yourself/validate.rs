@@ -74,12 +74,12 @@ impl EditYourselfStage {
         }
         let heard = windows
             .iter()
-            .map(|window| detached(&network.hear(window)?))
+            .map(|window| Ok(detached(&network.hear(window)?)))
             .collect::<Result<Vec<_>>>()?;
         let mut others = heard.clone();
         others.rotate_left(1);
         let own = self.sample(&network, &windows, &heard)?;
-        let error = (&own - self.recorded(&network, &windows)?)?
+        let error = (&own - Self::recorded(&network, &windows)?)?
             .sqr()?
             .mean_all()?;
         result.measures.insert(
@@ -128,7 +128,7 @@ impl EditYourselfStage {
     }
 
     /// Masked latents of the windows as recorded, `[B, N, C]`.
-    fn recorded(&self, network: &Network, windows: &[Window]) -> Result<Tensor> {
+    fn recorded(network: &Network, windows: &[Window]) -> Result<Tensor> {
         let clean = windows
             .iter()
             .map(|window| network.clean(window, ALL))
@@ -138,7 +138,7 @@ impl EditYourselfStage {
 
     /// Made mouths `[B, N, C]` from noise that is the same each time.
     fn sample(&self, network: &Network, windows: &[Window], heard: &[Heard]) -> Result<Tensor> {
-        let shape = self.recorded(network, windows)?;
+        let shape = Self::recorded(network, windows)?;
         let (count, tokens, channels) = shape.dims3()?;
         let mut rows = Vec::with_capacity(count);
         for index in 0..count as u64 {
@@ -162,11 +162,11 @@ impl EditYourselfStage {
     }
 }
 
-fn detached(heard: &Heard) -> Result<Heard> {
-    Ok(Heard {
+fn detached(heard: &Heard) -> Heard {
+    Heard {
         tokens: heard.tokens.detach(),
         mouth: None,
-    })
+    }
 }
 
 /// Correlation of two series of one length.
