@@ -304,7 +304,7 @@ fn split(
 /// What became of every output frame. Made frames that show the recording at its own place are lip-synced, others
 /// are generated.
 fn report_spans(rendered: &[render::RenderedSpan], timeline: &Timeline) -> Vec<ReportSpan> {
-    let mut spans = Vec::new();
+    let mut spans: Vec<ReportSpan> = Vec::new();
     for span in rendered {
         let kind = match span.kind {
             render::SpanKind::Copied => SpanKind::Copied,
@@ -328,11 +328,18 @@ fn report_spans(rendered: &[render::RenderedSpan], timeline: &Timeline) -> Vec<R
                     } else {
                         SpanKind::Generated
                     };
-                    spans.push(ReportSpan {
-                        kind,
-                        out: [start.0, end.0],
-                        source,
-                    });
+                    match spans.last_mut() {
+                        Some(ReportSpan {
+                            kind: SpanKind::Generated,
+                            out,
+                            source: None,
+                        }) if kind == SpanKind::Generated && out[1] == start.0 => out[1] = end.0,
+                        _ => spans.push(ReportSpan {
+                            kind,
+                            out: [start.0, end.0],
+                            source,
+                        }),
+                    }
                 }
                 continue;
             }
