@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Data(DataArguments),
     /// Train or fine-tune by a recipe; goes on where it was stopped
     Train(TrainArguments),
-    /// Fit a small LoRA to one speaker's own clip
+    /// Fit a small `LoRA` to one speaker's own clip
     Adapt(AdaptArguments),
     /// Run one network on saved tensors
     Forward(ForwardArguments),

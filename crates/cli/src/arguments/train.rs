@@ -30,7 +30,7 @@ pub(crate) struct AdaptArguments {
     #[arg(value_name = "CLIP")]
     pub(crate) clip: PathBuf,
 
-    /// Where the LoRA goes [default: CLIP.lora.safetensors]
+    /// Where the `LoRA` goes [default: CLIP.lora.safetensors]
     #[arg(short, long, value_name = "LORA")]
     pub(crate) output: Option<PathBuf>,
 
@@ -38,7 +38,7 @@ pub(crate) struct AdaptArguments {
     #[arg(long = "train-steps", value_name = "N", default_value_t = 150, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) train_steps: u64,
 
-    /// Rank of the LoRA
+    /// Rank of the `LoRA`
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) rank: u16,
 

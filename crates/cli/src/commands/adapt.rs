@@ -1,4 +1,4 @@
-//! `reword adapt`: a small LoRA for one speaker.
+//! `reword adapt`: a small `LoRA` for one speaker.
 
 use super::train::{Progress, on_deep_stack};
 use crate::arguments::AdaptArguments;

@@ -120,7 +120,7 @@ fn curated(arguments: &CurateArguments, clips: &[FootageClip], terminal: &Termin
         let known: BTreeMap<_, _> = verdicts.iter().map(|v| (v.id.clone(), v.clone())).collect();
         let words = words_of(&arguments.folder.join("words.tsv"))?;
         let left_out = |clip: &FootageClip, reason: &str| {
-            terminal.note(&format!("warning: {} is left out: {reason}", clip.id))
+            terminal.note(&format!("warning: {} is left out: {reason}", clip.id));
         };
         pack_clips(
             &kept,
@@ -164,7 +164,7 @@ pub(crate) fn pack(
     let clips = arguments.shards.share(clips)?;
     let words = words_of(&arguments.folder.join("words.tsv")).map_err(failure)?;
     let left_out = |clip: &FootageClip, reason: &str| {
-        terminal.note(&format!("warning: {} is left out: {reason}", clip.id))
+        terminal.note(&format!("warning: {} is left out: {reason}", clip.id));
     };
     let entries = pack_clips(
         &clips,

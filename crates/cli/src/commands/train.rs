@@ -237,6 +237,7 @@ impl Watcher for Progress<'_> {
 }
 
 /// Wording and exit code by what went wrong.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err takes")]
 pub(crate) fn failure(error: TrainError) -> Failure {
     let text = error.to_string();
     match error {
