@@ -254,7 +254,9 @@ impl ModelFile {
     /// How a tensor is stored, such as `BF16` or `Q8_0`.
     pub fn stored(&self, name: &str) -> Option<String> {
         match &self.source {
-            Source::File(checkpoint) => Some(checkpoint.info(name)?.stored.to_string()),
+            Source::File(checkpoint) => {
+                Some(checkpoint.info(name)?.stored.to_string().to_uppercase())
+            }
             Source::Gguf(gguf) => gguf.stored(name),
             Source::Memory { tensors, .. } => {
                 Some(tensors.get(name)?.dtype().as_str().to_uppercase())

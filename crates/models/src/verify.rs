@@ -214,3 +214,30 @@ fn config<C>(
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every fixture is as its own header says, in whatever dtype it is stored.
+    #[test]
+    fn files_that_are_right_have_no_differences() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+        let file = ModelFile::open(format!("{folder}/lora.safetensors")).unwrap();
+        assert_eq!(file.stored("proj_in.weight").as_deref(), Some("BF16"));
+        let keys = file
+            .shapes()
+            .into_keys()
+            .filter(|name| {
+                !["in.", "out.", "a.", "b."]
+                    .iter()
+                    .any(|p| name.starts_with(p))
+            })
+            .fold(nn::weights::KeyMap::new(), |keys, name| {
+                keys.prefix(&name, &name)
+            });
+        let verdict = verify(&file.renamed(&keys).unwrap(), None).unwrap();
+        assert_eq!(verdict.network, Network::LtxTransformer);
+        assert!(verdict.differences.is_empty(), "{:?}", verdict.differences);
+    }
+}
