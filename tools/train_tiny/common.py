@@ -8,6 +8,26 @@ import torch
 LIPS = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185,
         78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191]
 JAW = [152, 148, 176, 150, 136, 377, 400, 379, 365]
+POINTS = LIPS + JAW
+NOSE_TIP = 1
+# the point on the other side of the face, where that is not the point itself
+OTHER_SIDE = {61: 291, 146: 375, 91: 321, 181: 405, 84: 314, 409: 185, 270: 40, 269: 39, 267: 37, 78: 308, 95: 324, 88: 318,
+              178: 402, 87: 317, 415: 191, 310: 80, 311: 81, 312: 82, 148: 377, 176: 400, 150: 379, 136: 365}
+OTHER_SIDE.update({v: k for k, v in list(OTHER_SIDE.items())})
+MIRROR = [POINTS.index(OTHER_SIDE.get(p, p)) for p in POINTS]
+
+
+def group_of(row):
+    return "grid" if row["source"] == "grid_s1" else row["kind"]
+
+
+def to_float(x):
+    """uint8 [F, H, W, 3] -> [3, F, H, W] in -1..1"""
+    return torch.from_numpy(np.ascontiguousarray(x)).permute(3, 0, 1, 2).float() / 127.5 - 1
+
+
+def psnr(a, b):
+    return -10 * torch.log10(((a - b) / 2).pow(2).mean() + 1e-9).item()
 
 
 def load_index(data, heldout=None, trusted=None):
@@ -107,66 +127,3 @@ def save(obj, path):
     tmp = str(path) + ".tmp"
     torch.save(obj, tmp)
     Path(tmp).replace(path)
-
-
-class Team:
-    """Data-parallel training by single-threaded processes on one machine, over shared memory.
-
-    Two processes of one thread meet twice a step; one process of two threads meets at every operation, which is slow when
-    other programs use the same cores. Parameters, gradients and averages lie in shared memory; each rank updates its part."""
-
-    def __init__(self, module, size, muon, lr, ema_decay=0.995, weight_decay=0.01, scale=lambda n: 1.0):
-        import torch.multiprocessing as mp
-        self.module, self.size, self.lr = module.share_memory(), size, lr
-        self.named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-        self.grads = [[torch.zeros_like(p.data).share_memory_() for _, p in self.named] for _ in range(size)]
-        self.ema = {k: v.detach().clone().share_memory_() for k, v in module.state_dict().items()}
-        self.decay, self.wd = ema_decay, weight_decay
-        self.barrier = mp.get_context("spawn").Barrier(size)
-        self.muon = [muon(n, p) for n, p in self.named]
-        self.scale = [scale(n) for n, _ in self.named]
-        # split the optimiser's work evenly
-        cost = [p.numel() * (min(p.flatten(1).shape[0], 128) + 50 if m else 20) for (n, p), m in zip(self.named, self.muon)]
-        load, self.owner = [0] * size, [0] * len(cost)
-        for i in sorted(range(len(cost)), key=lambda i: -cost[i]):
-            r = min(range(size), key=lambda r: load[r])
-            self.owner[i] = r
-            load[r] += cost[i]
-
-    def start(self, rank):
-        """In the process of this rank."""
-        torch.set_num_threads(1)
-        self.rank, self.state, self.steps = rank, {}, 0
-        self.sd = self.module.state_dict()
-        for (_, p), g in zip(self.named, self.grads[rank]):
-            p.grad = g
-
-    def zero(self):
-        for g in self.grads[self.rank]:
-            g.zero_()
-
-    @torch.no_grad()
-    def step(self, lr_factor):
-        self.barrier.wait()
-        self.steps += 1
-        b1, b2, mom = 0.9, 0.98, 0.9
-        d = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for i, (name, p) in enumerate(self.named):
-            if self.owner[i] != self.rank:
-                continue
-            grad = sum(g[i] for g in self.grads) / self.size
-            lr = self.lr * lr_factor * self.scale[i]
-            if self.muon[i]:
-                m = self.state.setdefault(i, torch.zeros_like(p))
-                m.mul_(mom).add_(grad)
-                u = orthogonalise((grad + mom * m).flatten(1)).reshape(p.shape)
-                rows = p.shape[0]
-                p.mul_(1 - lr * self.wd).add_(u, alpha=-lr * 0.2 * math.sqrt(max(min(rows, 128), p.numel() // rows)))
-            else:
-                m, v = self.state.setdefault(i, (torch.zeros_like(p), torch.zeros_like(p)))
-                m.lerp_(grad, 1 - b1)
-                v.mul_(b2).addcmul_(grad, grad, value=1 - b2)
-                u = (m / (1 - b1 ** self.steps)) / ((v / (1 - b2 ** self.steps)).sqrt() + 1e-8)
-                p.add_(u.clamp_(-3, 3), alpha=-lr)
-            self.ema[name].lerp_(p, 1 - d)
-        self.barrier.wait()

@@ -1,17 +1,17 @@
-"""Measures a finished file on held-out clips, through pixels: VAE round trip, then generated mouths read by FaceMesh.
+"""Measures a finished file on held-out clips, through pixels: made mouths, laid into the recorded crop, read by FaceMesh.
 
-    python evaluate.py --weights tiny.safetensors --data DATA --out DIR [--steps 8 --shift 3 --guidance 1] [--clips 6]
+    python evaluate.py --weights tiny.safetensors --data DATA --cache cache.pt --pairs pairs.pt --audio audio.pt --out DIR [--steps 1 --guidance 1 --clips 8]
 """
 import argparse, json, random
 from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from common import LIPS, correlation, load_crops, load_index, load_meta
+from common import group_of, load_crops
 from export import load_file_parts
-from tiny_model import *
-from train_dit import sample, tables
-from train_vae import BOX, psnr, to_float
+from tiny_model import schedule, use_shortcuts
+from train_decoder import grid, pixels
+from windows import Clips, tables
 
 
 def opening_of(frames):
@@ -35,91 +35,81 @@ def corr(a, b):
     return float(np.corrcoef(a[ok], b[ok])[0, 1]) if ok.sum() > 8 and a[ok].std() > 0 else float("nan")
 
 
-def to_bytes(x):
-    return ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).numpy()
+def to_bytes(x):  # [F, 3, H, W] in -1..1
+    return ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+
+
+@torch.no_grad()
+def sample(dit, context, sound, count, times, guidance, gen):
+    cc, xc = tables(dit, count, 4)
+    x = torch.randn(1, count * 16, 128, generator=gen)
+    for t, after in zip(times, times[1:] + [0.0]):
+        tt = torch.tensor([t])
+        v = dit(context, cc, x, xc, tt, sound)
+        if guidance != 1:
+            silent = dit(context, cc, x, xc, tt, None)
+            v = silent + guidance * (v - silent)
+        x = x - (t - after) * v
+    return x.unflatten(1, (count, -1))[0]
 
 
 @torch.no_grad()
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument("--weights", type=Path, required=True)
-    ap.add_argument("--data", type=Path, required=True)
-    ap.add_argument("--out", type=Path, required=True)
+    for name in ("--weights", "--data", "--cache", "--pairs", "--audio", "--out"):
+        ap.add_argument(name, type=Path, required=True)
     ap.add_argument("--steps", type=int)
-    ap.add_argument("--shift", type=float)
-    ap.add_argument("--sampler")
-    ap.add_argument("--guidance", type=float, default=1.0)
-    ap.add_argument("--clips", type=int, default=4, help="of each group")
+    ap.add_argument("--guidance", type=float)
+    ap.add_argument("--clips", type=int, default=8, help="of each group")
     ap.add_argument("--latents", type=int, default=9)
+    ap.add_argument("--forced", action="store_true", help="features that say the true mouth")
     a = ap.parse_args()
     torch.set_num_threads(1)
     a.out.mkdir(parents=True, exist_ok=True)
-    enc, vae, dit, cfg = load_file_parts(a.weights)
+    _, vae, dit, cfg = load_file_parts(a.weights)
     use_shortcuts(vae)
     sch = cfg["scheduler"]
-    times = schedule(a.sampler or sch["sampler"], a.steps or sch["steps"], a.shift or sch.get("shift", 1.0))
-    inside, outside, _ = cell_coords(cfg["edit_yourself"])
-    rows = [r for r in load_index(a.data, heldout=True) if r["frames"] >= 4 * a.latents + 5]
-    groups = {"grid": [r for r in rows if r["source"] == "grid_s1"][:a.clips],
-              "others": [r for r in rows if r["source"] != "grid_s1" and r["kind"] == "real"][:a.clips]}
-    random.seed(0)
-    torch.manual_seed(0)
+    times = schedule(sch["sampler"], a.steps or sch["steps"], sch.get("shift", 1.0))
+    guidance = a.guidance or cfg["edit_yourself"]["audio_guidance"]
+    clips = Clips(a.cache, a.audio, a.pairs)
+    for c in clips.held:  # as in use: the model sees the mouth as recorded, which it must not follow
+        c["others"] = [c["target"]]
     count = a.latents
-    for name, group in groups.items():
-        items = []
-        for r in group:
-            crops, m = load_crops(a.data, r), load_meta(a.data, r)
-            n = (r["frames"] - 1) // 4 * 4 + 1
-            x = to_float(crops[:n])[None]
-            grey = x.clone()
-            grey[:, :, :, BOX[0]:BOX[1], BOX[2]:BOX[3]] = 0
-            z = vae.encode(x)[0].flatten(2).permute(1, 2, 0)
-            ctx = vae.encode(grey)[0].flatten(2).permute(1, 2, 0)[:, outside]
-            first = 1
-            last = 4 * (first + count - 1)
-            pool = [i for i in range(n) if i > last + 1] or list(range(0, n, 5))
-            refs = torch.cat([vae.encode(x[:, :, i:i + 1])[0].flatten(1).T[inside] for i in random.sample(pool, 3)])
-            feats = enc(torch.from_numpy(m["mel"])[None])[0]
-            tok = dit.audio_projection(audio_windows(feats, latent_frames(first, count).flatten())).reshape(count, 16, -1)
-            items.append(dict(r=r, x=x[0], z=z, ctx=torch.cat([refs, ctx[first:first + count].flatten(0, 1)]), tok=tok,
-                              frames=range(4 * (first - 1) + 1, last + 1), opening=m["opening"], ctx_all=ctx, lips=m["landmarks"][:, LIPS]))
-        cc, xc = tables(dit, [1] * len(items), count, 3)
-        ctx, tok = torch.stack([i["ctx"] for i in items]), torch.stack([i["tok"] for i in items])
+    long = [c for c in clips.held if c["target"].shape[0] > count + 2]
+    mean = lambda res, k: round(float(np.nanmean([e[k] for e in res])), 3)
+    for name in ("grid", "real"):
+        group = [c for c in long if group_of(c) == name]
+        group = group[:: max(1, len(group) // a.clips)][: a.clips]
         res, sheet = [], []
-        for other in (False, True):
-            g = torch.Generator().manual_seed(5)
-            out = sample(type("B", (), {"dit": dit})(), ctx, cc, xc, tok.roll(1, 0) if other else tok, count, times, a.guidance, g)
-            for k, it in enumerate(items):
-                full = torch.zeros(count + 1, 64, 128)
-                full[1:, inside] = out[k].unflatten(0, (count, -1))
-                full[1:, outside] = it["ctx_all"][1:1 + count]
-                full[0] = it["z"][0]
-                y = vae.decode(full.permute(2, 0, 1).unflatten(2, (8, 8))[None])[0][:, 1:]
-                fr = list(it["frames"])
-                comp = it["x"][:, fr].clone()
-                comp[:, :, BOX[0]:BOX[1], BOX[2]:BOX[3]] = y[:, :, BOX[0]:BOX[1], BOX[2]:BOX[3]]
-                b = to_bytes(comp)
+        for k, c in enumerate(group):
+            rng, first = random.Random(k), 2
+            context, _, sound = clips.batch(dit, [c], [first], count, 4, a.forced, rng, jitter=0)
+            other = clips.tokens(dit, group[k - 1], first, count, a.forced)[None]
+            frames = np.arange(4 * first - 3, 4 * (first + count - 1) + 1)[3:] + c["offset"]
+            truth = c["opening"].numpy()[frames]
+            strange = group[k - 1]["opening"].numpy()[frames - c["offset"] + group[k - 1]["offset"]]
+            recorded = torch.from_numpy(np.array(load_crops(a.data, c)[frames])).permute(0, 3, 1, 2).float() / 127.5 - 1
+            e = dict(clip=c["id"])
+            for kind, heard in (("own", sound), ("other", other)):
+                gen = torch.Generator().manual_seed(5)
+                z = grid(c, first, sample(dit, context, heard, count, times, guidance, gen))
+                y = vae.decode(z)[0].transpose(0, 1)[:, :, 128:, 64:192]
+                made = recorded.clone()
+                made[:, :, 128:, 64:192] = y
+                b = to_bytes(made)
                 o = opening_of(b)
-                truth = it["opening"][fr]
-                oth = items[(k - 1) % len(items)]["opening"][fr]
-                e = dict(clip=it["r"]["id"], sound="other" if other else "own", truth=corr(o, truth), amplitude=float(np.nanstd(o) / truth.std()))
-                if other:
-                    e["follow"] = corr(o, oth)
+                e[kind] = corr(o, truth)
+                if kind == "own":
+                    e["amplitude"] = float(np.nanstd(o) / truth.std())
+                    d = (y - pixels(a.data, c, first, count)).clamp(-2, 2)[:, :, 10:80, 20:108]
+                    e["psnr"] = float(10 * np.log10(4 / d.pow(2).mean()))
+                    sheet += [np.concatenate(list(v[2::5][:7]), 1) for v in (to_bytes(recorded), b)]
                 else:
-                    rt = vae.decode(it["z"].permute(2, 0, 1).unflatten(2, (8, 8))[None])[0][:, fr]
-                    l = it["lips"][fr]
-                    x0, y0, x1, y1 = [int(v) for v in (l[..., 0].min() - 8, l[..., 1].min() - 8, l[..., 0].max() + 8, l[..., 1].max() + 8)]
-                    gt, sl = it["x"][:, fr], (slice(None), slice(None), slice(max(0, y0), y1), slice(max(0, x0), x1))
-                    e.update(vae=psnr(gt, rt), vae_mouth=psnr(gt[sl], rt[sl]), gen_mouth=psnr(gt[sl], y[sl]))
-                    e["vae_opening"] = corr(opening_of(to_bytes(rt)), truth)
-                    for src in (it["x"][:, fr], comp):
-                        sheet.append(np.concatenate(list(to_bytes(src)[2::5][:7]), 1))
-                res.append(e)
+                    e["follows"] = corr(o, strange)
+                    e["recordings"] = corr(truth, strange)
+            res.append(e)
         cv2.imwrite(str(a.out / f"{name}.png"), np.concatenate(sheet)[..., ::-1])
-        mean = lambda s, k: round(float(np.nanmean([e[k] for e in res if e["sound"] == s and k in e])), 3)
-        print(name, "steps", len(times), "guidance", a.guidance, {"own": mean("own", "truth"), "leak": mean("other", "truth"), "follow": mean("other", "follow"),
-              "amplitude": mean("own", "amplitude"), "vae": mean("own", "vae"), "vae_mouth": mean("own", "vae_mouth"), "gen_mouth": mean("own", "gen_mouth"),
-              "vae_opening": mean("own", "vae_opening")}, flush=True)
+        print(name, len(res), "steps", len(times), "guidance", guidance, {k: mean(res, k) for k in res[0] if k != "clip"}, flush=True)
         (a.out / f"{name}.json").write_text(json.dumps(res, indent=1))
 
 

@@ -12,10 +12,8 @@ import argparse
 from pathlib import Path
 import numpy as np
 import torch
-import torch.nn as nn
-from common import load_crops, load_index, save
-from tiny_model import CONFIG, Vae, depth_to_space, patchify, space_to_depth
-from train_vae import psnr, to_float
+from common import load_crops, load_index, psnr, save, to_float
+from tiny_model import CONFIG, Vae, patchify
 
 K_ENC, K_DEC = 1000.0, 24.0
 

@@ -1,6 +1,8 @@
 """Data preparation: face mesh, smoothed similarity crops, mel features.
 
-    python prepare.py --media DIR_WITH_INDEX --out DATA --heldout heldout.txt --workers 2
+    python prepare.py --media DIR_WITH_INDEX --clips DIR_WITH_INDEX --out DATA --heldout heldout.txt --workers 2
+
+`--clips` is a folder whose index.tsv lists whole clips of further people (kind `AV-real`); some of them are held out too.
 
 Per clip writes DATA/<id>.npy (uint8 crops [T,256,256,3]) and DATA/<id>.npz (mel, opening, landmarks in crop pixels,
 transform parameters), and DATA/index.json.
@@ -17,8 +19,9 @@ TEMPLATE = {33: (0.32, 0.36), 133: (0.44, 0.365), 362: (0.56, 0.365), 263: (0.68
 # (source, how many clips, seconds per clip); None = all
 PLAN = [("grid_s1", 300, 3), ("elospheres", None, 8), ("grid_other", None, 8), ("ravdess_gt", None, 8), ("vcdub_gt", None, 8),
         ("imagintalk_gt", None, 8), ("av2av_src", None, 8), ("stabledub_gt", None, 8), ("emollama", None, 8),
-        ("mocha", 120, 4), ("hyavatar", 16, 4), ("sonic", 11, 5), ("actalker", 7, 5), ("skyreels_a3", 5, 5), ("ditto", 8, 4),
+        ("mocha", None, 4), ("hyavatar", None, 4), ("sonic", 11, 5), ("actalker", 7, 5), ("skyreels_a3", 5, 5), ("ditto", 8, 4),
         ("face2voicesync", 10, 3), ("echomimic", 16, 2), ("loopy", 8, 2), ("omnihuman", 8, 2), ("cyberhost", 6, 2)]
+HELD_OUT = {"c_id01", "c_id09", "c_id31", "c_id41", "c_id47", "c_id57", "c_id61", "c_id64", "c_id68"}
 TRUSTED_SYNC = {"grid_s1", "elospheres", "grid_other", "ravdess_gt", "actalker", "mocha", "vcdub_gt", "hyavatar", "sonic",
                 "skyreels_a3", "imagintalk_gt", "av2av_src", "stabledub_gt", "emollama"}
 
@@ -147,9 +150,17 @@ def choose(media, seed=7):
     return picked, held
 
 
+def whole_clips(folder):
+    """Clips of further people at 25 frames a second, and who of them is held out."""
+    rows = [r for r in csv.DictReader(open(folder / "index.tsv"), delimiter="\t") if r["kind"] == "AV-real" and abs(float(r["fps"]) - 25) < 0.05]
+    picked = [dict(file=r["file"], source="clips", identity="c_" + r["identity"], kind="real", seconds=12, trusted=True, root=str(folder)) for r in rows]
+    return picked, {p["file"] for p in picked if p["identity"] in HELD_OUT}
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--media", type=Path, required=True)
+    ap.add_argument("--clips", type=Path)
     ap.add_argument("--out", type=Path, required=True)
     ap.add_argument("--heldout", type=Path, required=True)
     ap.add_argument("--workers", type=int, default=2)
@@ -157,6 +168,9 @@ def main():
     a = ap.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
     picked, held = choose(a.media)
+    if a.clips:
+        more, held_too = whole_clips(a.clips)
+        picked, held = picked + more, held | held_too
     rng = random.Random(1)
     rng.shuffle(picked)
     name = lambda p: p["file"].replace("/", "__").rsplit(".", 1)[0]
@@ -178,7 +192,7 @@ def main():
         if i % a.workers != a.worker or (a.out / (name(p) + ".npz")).exists():
             continue
         try:
-            r = process(a.media / p["file"], p["seconds"], a.out / name(p))
+            r = process(Path(p.get("root", a.media)) / p["file"], p["seconds"], a.out / name(p))
         except Exception as e:  # a broken clip must not end the preparation
             r = f"error {e}"
         print(i, p["file"], r, flush=True)

@@ -26,9 +26,10 @@ CONFIG = {
                            ["res_x", {"num_layers": 1}]]},
     "scheduler": {"_class_name": "RectifiedFlowScheduler", "sampler": "Shifted", "shift": 1.0, "steps": 1},
     "audio_encoder": {"channels": 192, "dilations": [1, 2, 4, 8, 1, 2, 4, 8], "mel_bands": 80},
-    "edit_yourself": {"crop": 256, "mask_cells": {"rows": [4, 8], "columns": [1, 7]}, "context_fill": 0.0, "references": 3,
+    "edit_yourself": {"crop": 256, "mask_cells": {"rows": [4, 8], "columns": [2, 6]}, "context_cells": {"rows": [3, 8], "columns": [1, 7]}, "recorded_context": True,
+                      "context_fill": 0.0, "references": 4,
                       "block_latents": 9, "block_local_times": True, "decode_timestep": 0.05, "decode_noise_scale": 0.0,
-                      "spatial_stride": 32, "temporal_stride": 4, "audio_guidance": 2.5},
+                      "spatial_stride": 32, "temporal_stride": 4, "audio_guidance": 1.0},
 }
 
 
@@ -432,13 +433,13 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def init_weights(self):
-        """Start from a hand-made solution: velocity = input - (mean of clean tokens at the same place).
+        """Start from a hand-made solution: velocity = input - (clean token at the same place and time, as recorded).
 
         Residual stream: dims 0..C-1 the token, then a random mixture of it, 63 free dims (place codes, sound), last dim a large
         constant (so that the norms keep amplitudes). In block 0 two heads look by position only (queries and keys are constant vectors, so their products
-        depend on RoPE alone, time left out) and only at clean tokens (the key's sign follows the timestep)."""
+        depend on RoPE alone) and only at clean tokens (the key's sign follows the timestep)."""
         d, c = self.dim, self.cfg["in_channels"]
-        const, hd = 96.0, self.cfg["attention_head_dim"]
+        const, hd = 24.0, self.cfg["attention_head_dim"]
         for m in self.transformer_blocks.modules():
             if isinstance(m, nn.Linear):
                 nn.init.normal_(m.weight, std=1 / math.sqrt(m.in_features))
@@ -450,10 +451,10 @@ class Transformer(nn.Module):
         self.patchify_proj.bias[d - 1] = const
         rms_value = math.sqrt((const ** 2 + 1.2 * c * 1.25) / d)
         # axis of every channel: t, y, x repeated in pairs after the padding
-        pad, triples = d % 6 if d % 6 else 0, d // 6
+        triples = d // 6
         axis = torch.full((d,), -1)
         axis[d - 6 * triples:] = torch.arange(3 * triples).repeat_interleave(2) % 3
-        place = (axis >= 1).float()
+        place = (axis >= 0).float()
         for i, b in enumerate(self.transformer_blocks):
             nn.init.zeros_(b.attn1.to_out[0].weight)
             nn.init.zeros_(b.ff.net[2].weight)
@@ -472,7 +473,7 @@ class Transformer(nn.Module):
             a.to_k.weight.mul_(0.1)
             a.to_q.bias.copy_(place)
             a.to_k.weight[:, d - 1] = place * rms_value / const
-            a.q_norm.weight[hd:3 * hd] = 1.5
+            a.q_norm.weight[hd:3 * hd] = 3.0
             a.to_v.weight[hd:3 * hd] = 0
             a.to_v.weight[hd:hd + c, :c] = torch.eye(c)
             a.to_out[0].weight[:c, hd:hd + c] = -rms_value * torch.eye(c)
@@ -583,11 +584,12 @@ def latent_times(first, count, fps, stride=4):
 
 
 def cell_coords(cfg=CONFIG["edit_yourself"]):
-    """Flat indices of masked and other cells of the grid, and the (y, x) pixels of all cells."""
+    """Flat indices of masked cells and of context cells, and the (y, x) pixels of all cells."""
     g = cfg["crop"] // cfg["spatial_stride"]
-    r, c = cfg["mask_cells"]["rows"], cfg["mask_cells"]["columns"]
-    inside = [y * g + x for y in range(*r) for x in range(*c)]
-    outside = [i for i in range(g * g) if i not in set(inside)]
+    cells = lambda part: [y * g + x for y in range(*part["rows"]) for x in range(*part["columns"])]
+    inside = cells(cfg["mask_cells"])
+    seen = cells(cfg.get("context_cells") or {"rows": [0, g], "columns": [0, g]})
+    outside = [i for i in seen if i not in set(inside)]
     yx = torch.tensor([[i // g * cfg["spatial_stride"], i % g * cfg["spatial_stride"]] for i in range(g * g)], dtype=torch.float32)
     return torch.tensor(inside), torch.tensor(outside), yx
 
