@@ -222,7 +222,8 @@ impl measure::Watch for EvalProgress {
         if self.terminal.json {
             event(&serde_json::json!({"event": "end", "stage": self.stage, "seconds": seconds}));
         } else {
-            self.terminal.note(&format!("{:9} {seconds:.1} s", self.stage));
+            self.terminal
+                .note(&format!("{:9} {seconds:.1} s", self.stage));
         }
     }
 
