@@ -64,8 +64,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut left = offset;
+    let mut block = vec![0_u8; 1 << 16];
     while left > 0 {
-        let mut block = [0_u8; 1 << 16];
         for word in block.as_chunks_mut::<8>().0 {
             state ^= state << 13;
             state ^= state >> 7;
