@@ -31,7 +31,7 @@ impl Better {
 pub enum Needs {
     /// Nothing but the two clips.
     Nothing,
-    /// One of the networks of [`crate::weights`].
+    /// One of the networks of [`crate::WEIGHT_FILES`].
     Network(&'static str),
     /// Places that the caller names: cuts, words, or a report.
     Places(&'static str),

@@ -1,6 +1,6 @@
 //! Suites: many systems on many clips, one table.
 //!
-//! A TOML file lists clips, systems and metrics ([`config`]). Every clip of every system is measured ([`run`]); the
+//! A TOML file lists clips, systems and metrics ([`config`]). Every clip of every system is measured ([`run_suite`]); the
 //! copy of the input, the recorded truth and (unless it is turned off) a still mouth stand beside the systems in every
 //! table ([`report`]). What fails is counted and listed, never left out silently.
 
