@@ -189,12 +189,7 @@ pub(crate) fn make(
 /// The model's schedule with another number of steps, where one is asked for.
 fn steps(model: &EditYourself, request: &RenderRequest) -> Option<diffusion::Schedule> {
     let own = model.schedule().steps();
-    let wanted = request.steps.map_or(own, |steps| steps as usize);
-    let wanted = if request.preview {
-        wanted.div_ceil(2)
-    } else {
-        wanted
-    };
+    let wanted = request.steps_of(own);
     (wanted != own).then(|| model.schedule().with_steps(wanted))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{Recipe, StageName};
+use super::{MaskKind, Recipe, StageName};
 use crate::error::{Result, TrainError};
 
 /// Collects the first fault.
@@ -121,6 +121,12 @@ impl Recipe {
             "data.seconds",
             seconds,
             "above 0 and at most 3600",
+        );
+        c.must(
+            data.mask == MaskKind::Crop,
+            "data.mask",
+            "frame",
+            "\"crop\": whole frames can't be trained on yet",
         );
         let [low, high] = data.megapixels;
         let holds = low > 0.0 && low <= high && high <= 8.0;

@@ -41,6 +41,11 @@ fn faults_name_the_file_the_key_and_the_range() {
         source,
         "r.toml: data.sources[0].held_out_share is 1.5, but must be within 0..1"
     );
+    let whole = fault("[data]", "[data]\nmask = \"frame\"");
+    assert_eq!(
+        whole,
+        "r.toml: data.mask is frame, but must be \"crop\": whole frames can't be trained on yet"
+    );
     let stage = fault("stage = \"edit-yourself\"", "stage = \"vocoder\"");
     assert!(stage.contains("unknown variant `vocoder`"), "{stage}");
 }
