@@ -24,10 +24,11 @@ mod resume;
 mod run;
 mod store;
 
-pub use config::{Carry, EditYourselfConfig};
+pub use cells::{Cells, block_seconds, reference_seconds};
+pub use config::{Carry, EditYourselfConfig, MaskCells};
 pub use job::{
     CropSource, LipJob, LipObserver, LipRange, LipReport, MadeCrop, MelSource, Progress, Timings,
 };
 pub use model::EditYourself;
 pub use plan::{Block, Stretch};
-pub use references::{Candidate, References};
+pub use references::{Candidate, OPENINGS, References};

@@ -6,13 +6,16 @@ use models::ltx::rope::{Position, latent_seconds};
 use super::config::{EditYourselfConfig, MaskCells};
 use crate::error::Result;
 
-/// Masked and other cells of one latent's grid, in row-major order.
+/// Masked and other cells of one latent's grid, in row-major order. Training uses the same, so that a model meets
+/// the tokens that it was taught with.
 #[derive(Debug, Clone)]
-pub(super) struct Cells {
-    pub(super) inside: Vec<usize>,
-    pub(super) outside: Vec<usize>,
+pub struct Cells {
+    /// Cells that are made anew.
+    pub inside: Vec<usize>,
+    /// The others.
+    pub outside: Vec<usize>,
     /// The cells of `outside` that the transformer sees.
-    pub(super) context: Vec<usize>,
+    pub context: Vec<usize>,
     /// Their places in `outside`.
     context_index: Tensor,
     inside_index: Tensor,
@@ -24,7 +27,11 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    pub(super) fn new(config: &EditYourselfConfig, device: &Device) -> Result<Self> {
+    /// The cells of a model's config, with indices on `device`.
+    ///
+    /// # Errors
+    /// When the indices can't be put on the device.
+    pub fn new(config: &EditYourselfConfig, device: &Device) -> Result<Self> {
         let grid = config.grid();
         let [top, bottom] = config.mask_cells.rows;
         let [left, right] = config.mask_cells.columns;
@@ -101,7 +108,7 @@ impl Cells {
     }
 
     /// Places of `cells` at each of `seconds`, latent by latent.
-    pub(super) fn positions(&self, cells: &[usize], seconds: &[f64]) -> Vec<Position> {
+    pub fn positions(&self, cells: &[usize], seconds: &[f64]) -> Vec<Position> {
         let mut positions = Vec::with_capacity(cells.len() * seconds.len());
         for second in seconds {
             for cell in cells {
@@ -119,7 +126,7 @@ impl Cells {
 
 /// Seconds of latents `first..first + count`, from the first one on where times are local
 /// to the block.
-pub(super) fn block_seconds(
+pub fn block_seconds(
     config: &EditYourselfConfig,
     first: usize,
     count: usize,
@@ -135,7 +142,7 @@ pub(super) fn block_seconds(
 }
 
 /// Seconds of `count` reference frames: latents -1, -2, … without the clamp at 0.
-pub(super) fn reference_seconds(config: &EditYourselfConfig, count: usize, rate: f64) -> Vec<f64> {
+pub fn reference_seconds(config: &EditYourselfConfig, count: usize, rate: f64) -> Vec<f64> {
     (1..=count as i64)
         .map(|n| latent_seconds(-n, config.temporal_stride, rate, true))
         .collect()

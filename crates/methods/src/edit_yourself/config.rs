@@ -19,7 +19,9 @@ pub enum Carry {
 /// Cells of the token grid, half-open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaskCells {
+    /// First row and the one behind the last.
     pub rows: [usize; 2],
+    /// First column and the one behind the last.
     pub columns: [usize; 2],
 }
 

@@ -30,7 +30,7 @@ pub enum References {
 /// Shares of the openings at which references lie: open, closed, and between. A model that was
 /// trained on this order knows by a reference's place how far its mouth is open. The ends are a
 /// little inside, because the extremes may be mistakes of the landmarks.
-const OPENINGS: [f64; 4] = [0.95, 0.05, 0.6, 0.3];
+pub const OPENINGS: [f64; 4] = [0.95, 0.05, 0.6, 0.3];
 
 /// Fewest and most candidates that are alike enough in pose.
 const NEAR: [usize; 2] = [12, 64];
@@ -47,8 +47,8 @@ impl References {
         }
     }
 
-    /// At most `wanted` frames for a block over `frames`.
-    pub(super) fn choose(&self, frames: &Range<u64>, wanted: usize) -> Vec<FrameIndex> {
+    /// At most `wanted` frames for a block over `frames`, in the order in which the model knows them.
+    pub fn choose(&self, frames: &Range<u64>, wanted: usize) -> Vec<FrameIndex> {
         match self {
             Self::Fixed(list) => list.iter().copied().take(wanted).collect(),
             Self::Fitted(candidates) => fitted(candidates, frames, wanted),
