@@ -47,6 +47,13 @@ def load_crops(data, row):
     return np.load(Path(data) / (row["id"] + ".npy"), mmap_mode="r")
 
 
+def mean_norm(mel, share=1.0):
+    """Takes the recording's colour out of mel frames [T, 80]: the mean spectrum of the loud frames, without its own mean."""
+    loudness = mel.mean(1)
+    loud = mel[loudness > loudness.quantile(0.95) - 0.5].mean(0)
+    return mel - share * (loud - loud.mean())
+
+
 def correlation(a, b, dim=-1):
     a, b = a - a.mean(dim, keepdim=True), b - b.mean(dim, keepdim=True)
     return (a * b).sum(dim) / (a.norm(dim=dim) * b.norm(dim=dim) + 1e-6)

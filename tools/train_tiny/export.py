@@ -21,9 +21,9 @@ def from_key(k):
     return k.replace(STATS + ".mean-of-means", STATS + "_mean_of_means").replace(STATS + ".std-of-means", STATS + "_std_of_means")
 
 
-def write_file(path, enc, vae, dit, cfg, dtype=torch.float16, extra=None):
+def write_file(path, enc, vae, dit, cfg, dtype=torch.float16, extra=None, tensors=None):
     """Matrices in `dtype`; vectors, tables and statistics stay f32."""
-    out = {}
+    out = {k: v.float().contiguous() for k, v in (tensors or {}).items()}
     for prefix, m in zip(PREFIX, (enc, vae, dit)):
         for k, v in m.state_dict().items():
             big = v.ndim >= 2 and v.numel() >= 4096
@@ -40,7 +40,7 @@ def load_file_parts(path):
     enc = AudioEncoder(cfg["audio_encoder"], mouth_targets=t["audio_encoder.mouth.weight"].shape[0])
     vae, dit = Vae(cfg["vae"]), Transformer(cfg["transformer"])
     for prefix, m in zip(PREFIX, (enc, vae, dit)):
-        m.load_state_dict({from_key(k[len(prefix):]): v for k, v in t.items() if k.startswith(prefix)})
+        m.load_state_dict({from_key(k[len(prefix):]): v for k, v in t.items() if k.startswith(prefix) and not k.startswith("audio_encoder.mouth_")})
         m.eval()
     return enc, vae, dit, cfg
 
@@ -66,7 +66,9 @@ def main():
     cfg = copy.deepcopy(CONFIG)
     for s in a.set:
         set_value(cfg, *s.split("=", 1))
-    st = torch.load(a.audio, weights_only=False)["state"]
+    saved = torch.load(a.audio, weights_only=False)
+    st = saved["state"]
+    cfg["audio_encoder"]["mean_norm"] = bool(saved.get("mean_norm", 0))
     enc, vae, dit = AudioEncoder(mouth_targets=st["mouth.weight"].shape[0]), Vae(), Transformer()
     enc.load_state_dict(st)
     vae.load_state_dict(torch.load(a.vae, weights_only=False)["ema"])
@@ -75,7 +77,10 @@ def main():
         dit.load_state_dict(d["ema"])
         if "audio" in d:
             enc.load_state_dict(d["audio"])
-    write_file(a.out, enc, vae, dit, cfg)
+    # what the numbers of the mouth head mean
+    mouth = {"audio_encoder.mouth_basis": saved["basis"] / saved["scale"][:, None],
+             "audio_encoder.mouth_scale": torch.stack([saved["centre"], saved["spread"]])}
+    write_file(a.out, enc, vae, dit, cfg, tensors=mouth)
     print(a.out, a.out.stat().st_size / 1e6, "MB")
 
 

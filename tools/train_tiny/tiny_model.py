@@ -26,7 +26,7 @@ CONFIG = {
                            ["res_x", {"num_layers": 1}]]},
     "scheduler": {"_class_name": "RectifiedFlowScheduler", "sampler": "Shifted", "shift": 1.0, "steps": 1},
     "audio_encoder": {"channels": 192, "dilations": [1, 2, 4, 8, 1, 2, 4, 8], "mel_bands": 80},
-    "edit_yourself": {"crop": 256, "mask_cells": {"rows": [4, 8], "columns": [2, 6]}, "context_cells": {"rows": [3, 8], "columns": [1, 7]}, "recorded_context": True,
+    "edit_yourself": {"crop": 256, "mask_cells": {"rows": [4, 8], "columns": [2, 6]}, "context_cells": {"rows": [3, 8], "columns": [1, 7]}, "recorded_context": True, "counterparts": True,
                       "context_fill": 0.0, "references": 4,
                       "block_latents": 9, "block_local_times": True, "decode_timestep": 0.05, "decode_noise_scale": 0.0,
                       "spatial_stride": 32, "temporal_stride": 4, "audio_guidance": 1.0},

@@ -9,7 +9,7 @@ The recorded mouth that the model sees is that of the counterpart (make_pairs.py
 import random
 import torch
 import torch.nn.functional as F
-from common import correlation
+from common import correlation, mean_norm
 from tiny_model import AudioEncoder, audio_windows, cell_coords, latent_frames, latent_times, token_coords
 from cache_latents import AROUND
 
@@ -33,7 +33,7 @@ class Clips:
             c["others"] = others[(c["id"], bool(c["mirror"]))]
         with torch.no_grad():
             for c in self.all:
-                f = self.encoder(c["mel"].float()[None])[0]
+                f = self.encoder(mean_norm(c["mel"].float(), saved.get("mean_norm", 0.0))[None])[0]
                 c["truth"] = torch.cat([((c["opening"] * 20 - saved["centre"]) / saved["spread"])[:, None],
                                         c["shape"] @ saved["basis"].T / saved["scale"]], 1)
                 n = len(c["truth"])

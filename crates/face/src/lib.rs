@@ -18,6 +18,7 @@ pub mod crop;
 pub mod detect;
 pub mod geometry;
 pub mod landmark;
+pub mod lips;
 pub mod mesh;
 pub mod morph;
 mod net;

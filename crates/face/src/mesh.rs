@@ -47,6 +47,16 @@ pub const LIPS_INNER: [usize; 20] = [
     78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
 ];
 
+/// Points of lips and jaw that make the shape of a mouth, in the order of the model's training.
+pub const MOUTH_SHAPE: [usize; 49] = [
+    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185, 78,
+    95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191, 152, 148,
+    176, 150, 136, 377, 400, 379, 365,
+];
+
+/// Tip, base and bridge of the nose: where they lie in the head crop tells how a head is held.
+pub const NOSE_POSE: [usize; 3] = [1, 2, 168];
+
 /// How far the mouth is open: the distance between the lips' inner edges over the height of the
 /// face (points 13 and 14, 10 and 152); about 0 when closed. 0 where there are not enough points.
 pub fn mouth_opening(points: &[Point]) -> f32 {

@@ -56,6 +56,7 @@ fn main() -> Result<(), BoxError> {
         }],
         rate: FrameRate::new(25, 1)?,
         references: References::Fixed([0, frames / 3, 2 * frames / 3].map(FrameIndex).to_vec()),
+        said: Vec::new(),
         seed: 1,
         schedule: None,
         audio_guidance: Some(guidance),

@@ -11,24 +11,31 @@
 //! them, so that motion goes on where it was. Recorded latents before and behind a range
 //! are carried in the same way.
 
+mod calibrate;
 mod cells;
 mod config;
+mod counterparts;
 mod denoise;
 mod job;
 mod model;
+mod mouth;
 mod output;
 mod pictures;
 mod plan;
 mod references;
 mod resume;
 mod run;
+mod sound;
 mod store;
 
+pub use calibrate::Calibration;
 pub use cells::{Cells, block_seconds, reference_seconds};
 pub use config::{Carry, EditYourselfConfig, MaskCells};
+pub use counterparts::{Moment, REACH, Wish, choose};
 pub use job::{
     CropSource, LipJob, LipObserver, LipRange, LipReport, MadeCrop, MelSource, Progress, Timings,
 };
 pub use model::EditYourself;
+pub use mouth::{HeardMouths, MOUTH, Mouth, SaidMouths};
 pub use plan::{Block, Stretch};
 pub use references::{Candidate, OPENINGS, References};

@@ -170,6 +170,7 @@ fn job(ranges: Vec<LipRange>) -> LipJob {
         ranges,
         rate: FrameRate::new(25, 1).unwrap(),
         references: References::Fixed(vec![FrameIndex(3), FrameIndex(40), FrameIndex(50)]),
+        said: Vec::new(),
         seed: 5,
         schedule: None,
         audio_guidance: None,

@@ -4,10 +4,13 @@
 //! with layer norms. Its receptive field is local, so any stretch of a long sound can be
 //! encoded alone, exactly.
 
+mod mouth;
+
 use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
-use nn::layers::{Conv1d, Linear};
+pub use mouth::{MouthHead, MouthSpace};
+use nn::layers::Conv1d;
 use nn::ops::{self, Conv1dOptions};
 use nn::weights::KeyMap;
 use serde::{Deserialize, Serialize};
@@ -25,6 +28,10 @@ pub struct MelEncoderConfig {
     /// Dilation of each block's first convolution.
     pub dilations: Vec<usize>,
     pub mel_bands: usize,
+    /// Whether the mean spectrum of a recording's loud frames is taken out of its mel frames
+    /// before they are encoded, so that microphones and rooms differ less.
+    #[serde(default)]
+    pub mean_norm: bool,
 }
 
 impl MelEncoderConfig {
@@ -69,7 +76,7 @@ pub struct MelEncoder {
     conv_in: Conv1d,
     blocks: Vec<Block>,
     norm_out: Norm,
-    mouth: Option<Linear>,
+    mouth: Option<MouthHead>,
     device: Device,
 }
 
@@ -117,7 +124,7 @@ impl MelEncoder {
             KeyMap::new().keep_others()
         };
         let file = file.renamed(&keys)?;
-        file.check(&config.shapes(), |name| name.starts_with("mouth."))?;
+        file.check(&config.shapes(), |name| name.starts_with("mouth"))?;
         let view = file.view(DType::F32, device)?;
         let c = config.channels;
         let mut blocks = Vec::with_capacity(config.dilations.len());
@@ -133,10 +140,6 @@ impl MelEncoder {
                 conv2: Conv1d::load(&view.at("conv2"), &[c, c, 1], options(1, 1, (0, 0)))?,
             });
         }
-        let mouth = match view.shape("mouth.weight").as_deref() {
-            Some(&[targets, _]) => Some(Linear::load(&view.at("mouth"), c, targets)?),
-            _ => None,
-        };
         Ok(Self {
             conv_in: Conv1d::load(
                 &view.at("conv_in"),
@@ -145,7 +148,7 @@ impl MelEncoder {
             )?,
             blocks,
             norm_out: Norm::load(&view.at("norm_out"), c)?,
-            mouth,
+            mouth: MouthHead::load(&view, c)?,
             config: config.clone(),
             device: device.clone(),
         })
@@ -234,9 +237,11 @@ impl MelEncoder {
     /// # Errors
     /// When the shapes do not fit.
     pub fn mouth(&self, features: &Tensor) -> Result<Option<Tensor>> {
-        Ok(match &self.mouth {
-            Some(mouth) => Some(mouth.forward(features)?),
-            None => None,
-        })
+        self.mouth.as_ref().map(|head| head.read(features)).transpose()
+    }
+
+    /// The head that reads mouth shapes from features, where the file has it.
+    pub fn mouth_head(&self) -> Option<&MouthHead> {
+        self.mouth.as_ref()
     }
 }

@@ -39,6 +39,11 @@ pub struct EditYourselfConfig {
     /// (the way of X-Dub): then nothing is filled before encoding.
     #[serde(default)]
     pub recorded_context: bool,
+    /// Whether that mouth is a counterpart's: lips of another moment laid over the same picture
+    /// ([`CropSource::counterpart`](super::CropSource::counterpart)). What is handed over then is
+    /// what the model changes about it, not the picture itself.
+    #[serde(default)]
+    pub counterparts: bool,
     /// What the masked box is filled with before encoding, in -1..1.
     pub context_fill: f64,
     /// Reference frames at most.
@@ -128,6 +133,9 @@ impl EditYourselfConfig {
                     ));
                 }
             }
+        }
+        if self.counterparts && !self.recorded_context {
+            return Some("counterparts need recorded_context, which shows them".to_owned());
         }
         if self.carry_latents >= self.block_latents {
             return Some(format!(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use diffusion::{Schedule, State};
 use units::{FrameIndex, FrameRate};
 
+use super::mouth::SaidMouths;
 use super::references::References;
 use crate::error::{BoxError, MethodError, Result};
 
@@ -17,6 +18,15 @@ pub trait CropSource {
     /// # Errors
     /// Whatever keeps the crop from being read.
     fn crop(&mut self, frame: FrameIndex) -> std::result::Result<Vec<f32>, BoxError>;
+
+    /// The same crop with the lips of another moment laid over, for models that are shown
+    /// counterparts; the recorded crop where a frame keeps its lips.
+    ///
+    /// # Errors
+    /// As [`CropSource::crop`].
+    fn counterpart(&mut self, frame: FrameIndex) -> std::result::Result<Vec<f32>, BoxError> {
+        self.crop(frame)
+    }
 }
 
 /// The new sound as log-mel frames at 100 Hz; frame 0 is at the first output frame's time.
@@ -71,6 +81,9 @@ pub struct LipJob {
     pub rate: FrameRate,
     /// Frames that show the speaker's own mouth and teeth; as many are used as the model takes.
     pub references: References,
+    /// Mouths that the sound is made to say, in rising order of frames: those of the counterparts'
+    /// plan, and the recorded ones beside what is made. Elsewhere the sound says its own.
+    pub said: Vec<SaidMouths>,
     pub seed: u64,
     /// Other than the model's own schedule.
     pub schedule: Option<Schedule>,
@@ -90,7 +103,8 @@ pub struct MadeCrop {
     pub y: usize,
     pub width: usize,
     pub height: usize,
-    /// Planar `[3, height, width]` RGB, clamped to 0..1.
+    /// Planar `[3, height, width]` RGB, clamped to 0..1; from a model that is shown counterparts
+    /// what it changes about them, -1..1.
     pub pixels: Vec<f32>,
 }
 

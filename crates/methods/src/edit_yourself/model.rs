@@ -164,6 +164,7 @@ pub(super) mod tests {
             },
             context_cells: None,
             recorded_context: false,
+            counterparts: false,
             context_fill: 0.0,
             references: 3,
             block_latents: 9,

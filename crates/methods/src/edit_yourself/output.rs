@@ -66,10 +66,9 @@ impl Run<'_> {
         let config = &model.config;
         let area = self.area();
         let noise = self.noise;
-        let video = timed(&mut self.timings.decode, || {
-            let outside = store.outside(held.clone())?;
-            let inside = store.inside(held.clone())?;
-            let mut latents = model.cells.join(&outside, &inside)?;
+        let outside = store.outside(held.clone())?;
+        let decoded = |inside: &Tensor| -> Result<Tensor> {
+            let mut latents = model.cells.join(&outside, inside)?;
             if config.decode_noise_scale > 0.0 {
                 latents = with_noise(
                     &latents,
@@ -85,8 +84,21 @@ impl Run<'_> {
             let wanted = local(frames.start)..local(frames.end);
             let part = (area.rows, area.columns);
             Ok(decode_frames(
-                &model.vae, &latents, held, wanted, part, &timestep,
+                &model.vae,
+                &latents,
+                held.clone(),
+                wanted,
+                part,
+                &timestep,
             )?)
+        };
+        let video = timed(&mut self.timings.decode, || {
+            let made = decoded(&store.inside(held.clone())?)?;
+            if config.counterparts {
+                // What the autoencoder loses, it loses in both.
+                return Ok((made - decoded(&store.shown(held.clone())?)?)?);
+            }
+            Ok(made)
         })?;
         Ok((area, video))
     }
@@ -111,8 +123,12 @@ impl Run<'_> {
     }
 
     fn hand_over(&mut self, frames: Range<u64>, area: &Region, video: &Tensor) -> Result<()> {
-        let video = video.squeeze(0)?.to_dtype(DType::F32)?.affine(0.5, 0.5)?;
-        let video = video.clamp(0.0, 1.0)?;
+        let video = video.squeeze(0)?.to_dtype(DType::F32)?;
+        let video = if self.model.config.counterparts {
+            (video * 0.5)?.clamp(-1.0, 1.0)?
+        } else {
+            video.affine(0.5, 0.5)?.clamp(0.0, 1.0)?
+        };
         let observer = &mut *self.observer;
         timed(&mut self.timings.sink, || {
             for (index, frame) in frames.enumerate() {

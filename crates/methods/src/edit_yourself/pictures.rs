@@ -13,18 +13,28 @@ use crate::error::{MethodError, Result};
 /// Latents that are encoded at once.
 const ENCODE_LATENTS: usize = 8;
 
+/// What of a frame is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Show {
+    Recorded,
+    /// With the masked box filled over.
+    Filled,
+    /// With other lips.
+    Counterpart,
+}
+
 impl Run<'_> {
     /// One frame as planar values in -1..1.
-    fn crop(&mut self, frame: u64) -> Result<Vec<f32>> {
+    fn crop(&mut self, frame: u64, what: Show) -> Result<Vec<f32>> {
         let side = self.model.config.crop;
         let crops = &mut *self.crops;
         let mut crop = timed(&mut self.timings.read, || {
-            crops
-                .crop(FrameIndex(frame))
-                .map_err(|source| MethodError::Source {
-                    frame: FrameIndex(frame),
-                    source,
-                })
+            let frame = FrameIndex(frame);
+            let crop = match what {
+                Show::Recorded | Show::Filled => crops.crop(frame),
+                Show::Counterpart => crops.counterpart(frame),
+            };
+            crop.map_err(|source| MethodError::Source { frame, source })
         })?;
         if crop.len() != 3 * side * side {
             return Err(MethodError::Job(format!(
@@ -38,8 +48,8 @@ impl Run<'_> {
         Ok(crop)
     }
 
-    /// Frames as `[1, 3, F, H, W]`, filled in the masked box where `fill` says so.
-    fn video(&mut self, frames: Range<u64>, available: &Range<u64>, fill: bool) -> Result<Tensor> {
+    /// Frames as `[1, 3, F, H, W]`.
+    fn video(&mut self, frames: Range<u64>, available: &Range<u64>, what: Show) -> Result<Tensor> {
         let side = self.model.config.crop;
         let count = (frames.end - frames.start) as usize;
         let plane = side * side;
@@ -48,8 +58,8 @@ impl Run<'_> {
         let value = self.model.config.context_fill as f32;
         for (index, frame) in frames.enumerate() {
             let last = available.end.saturating_sub(1);
-            let mut crop = self.crop(frame.min(last))?;
-            if fill {
+            let mut crop = self.crop(frame.min(last), what)?;
+            if what == Show::Filled {
                 for channel in crop.chunks_exact_mut(plane) {
                     for row in channel
                         .chunks_exact_mut(side)
@@ -88,7 +98,7 @@ impl Run<'_> {
         }
         let mut tokens = Vec::with_capacity(chosen.len());
         for frame in chosen.iter().map(|frame| frame.0) {
-            let video = self.video(frame..frame + 1, &(frame..frame + 1), false)?;
+            let video = self.video(frame..frame + 1, &(frame..frame + 1), Show::Recorded)?;
             let model = self.model;
             tokens.push(timed(&mut self.timings.encode, || {
                 let latent = model.vae.normalise(&model.vae.encode(&video)?)?;
@@ -114,7 +124,7 @@ impl Run<'_> {
         // A latent in the middle stands for one frame here: the last of its own.
         let first = stretch.frames_of(start).end - 1;
         let end = stretch.frames_of(wanted.end - 1).end;
-        let video = self.video(first..end, &stretch.available, false)?;
+        let video = self.video(first..end, &stretch.available, Show::Recorded)?;
         let model = self.model;
         timed(&mut self.timings.encode, || {
             let latents = model.vae.normalise(&model.vae.encode(&video)?)?;
@@ -136,7 +146,12 @@ impl Run<'_> {
                 stretch.frames_of(latents.start).start..stretch.frames_of(latents.end - 1).end;
             let model = self.model;
             let shows = model.config.recorded_context;
-            let video = self.video(frames, &stretch.available, !shows)?;
+            let what = match (shows, model.config.counterparts) {
+                (false, _) => Show::Filled,
+                (true, false) => Show::Recorded,
+                (true, true) => Show::Counterpart,
+            };
+            let video = self.video(frames, &stretch.available, what)?;
             let (outside, inside) = timed(&mut self.timings.encode, || {
                 let latents = model.vae.normalise(&cursor.encoder.push(&video)?)?;
                 model.cells.split(&latents)
@@ -153,11 +168,11 @@ impl Run<'_> {
     /// Audio tokens `[W, s * tokens, D_a]` of latents.
     pub(super) fn sound(&mut self, stretch: &Stretch, latents: Range<usize>) -> Result<Tensor> {
         let model = self.model;
-        let (job, mel) = (self.job, self.mel);
+        let (job, heard) = (self.job, &self.mel);
         timed(&mut self.timings.sound, || {
             let audio = model.audio_projection.config();
             let rate = job.rate.per_second();
-            let total = mel.frames() / 2;
+            let total = heard.features();
             let frames: Vec<u64> = latents
                 .clone()
                 .flat_map(|latent| stretch.sound_frames(latent))
@@ -167,9 +182,8 @@ impl Run<'_> {
                 frames.last().copied().unwrap_or(0),
             );
             let wanted = needed_features(ends, audio, rate, total)?;
-            let range = model.mel_encoder.mel_range(mel.frames(), &wanted)?;
-            let data = mel.read(range).map_err(MethodError::Sound)?;
-            let features = model.mel_encoder.features(mel.frames(), &wanted, data)?;
+            let features = heard.encode(&model.mel_encoder, &wanted)?;
+            let features = model.say(&features, wanted.start, &job.said, job.rate)?;
             let features = features.unsqueeze(1)?;
             let windows = windows(&features, (wanted.start, total), &frames, audio, rate)?;
             let tokens = model.audio_projection.forward(&windows)?;

@@ -1,5 +1,6 @@
 //! A job from crops and sound to made crops, block by block, in bounded memory.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use super::denoise::BlockInput;
 use super::job::{CropSource, LipJob, LipObserver, LipReport, MelSource, Progress, Timings};
 use super::model::EditYourself;
 use super::plan::{Block, Stretch};
+use super::sound::Sound;
 use super::store::Store;
 use crate::error::{MethodError, Result};
 
@@ -23,7 +25,7 @@ pub(super) struct Run<'a> {
     pub(super) model: &'a EditYourself,
     pub(super) job: &'a LipJob,
     pub(super) crops: &'a mut dyn CropSource,
-    pub(super) mel: &'a dyn MelSource,
+    pub(super) mel: Sound<'a>,
     pub(super) observer: &'a mut dyn LipObserver,
     pub(super) noise: &'a dyn NoiseSource,
     pub(super) times: Vec<f64>,
@@ -115,7 +117,7 @@ impl EditYourself {
             model: self,
             job,
             crops,
-            mel,
+            mel: Sound::new(mel, &self.mel_encoder)?,
             observer,
             noise,
             times: schedule.times()?,
@@ -126,10 +128,10 @@ impl EditYourself {
                 blocks: (0, blocks.iter().map(Vec::len).sum()),
                 frames: (0, job.frames()),
             },
-            fingerprint: format!(
+            fingerprint: fingerprint(&format!(
                 "{job:?} {schedule:?} {guidance} {} {config:?}",
                 mel.frames()
-            ),
+            )),
         };
         let state = resume.map(State::from_bytes).transpose()?;
         let first = match &state {
@@ -147,6 +149,13 @@ impl EditYourself {
             timings: run.timings,
         })
     }
+}
+
+/// What a job is, in a few characters: its text holds a mouth a frame.
+fn fingerprint(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("{:016x} {}", hasher.finish(), text.len())
 }
 
 impl Run<'_> {

@@ -9,13 +9,15 @@ use crate::report::{
 use crate::stages::extras::Along;
 use crate::stages::frames::FrameStore;
 use crate::stages::heads::Heads;
+use crate::stages::lend::Lender;
 use crate::stages::lips::{self, Mouths};
 use crate::stages::listen::MelFile;
 use crate::stages::look::AROUND;
+use crate::stages::moments::Counterparts;
 use crate::stages::pictures::{Pictures, Shown, runs_of, sources_of};
 use crate::stages::source::Source;
 use crate::stages::track::{self, Followed};
-use crate::stages::{composite, media_error, model};
+use crate::stages::{composite, media_error, model, retouch};
 use crate::watch::Watch;
 use crate::{FailureClass, Job, Observer, ProjectError, RenderRequest, Stage};
 use edit::cuts::Energy;
@@ -102,18 +104,32 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         let shown = sources_of(&pictures, grown(lips, 0, timeline.frames()));
         track::heads(chosen, source, &shown, needs_face, observer)?
     };
+    let mut counterparts = Counterparts::default();
     let (mouths, used) = if heads.is_empty() {
         (Mouths::none(), None)
     } else {
         let model = model::load(request)?;
         let mel = MelFile::write(&sound, &job.path("mel"))?;
+        let ranges = lips::ranges(&pictures, &heads, lips);
+        counterparts = Counterparts::plan(
+            &model.network,
+            source,
+            &pictures,
+            &heads,
+            &ranges,
+            &mel,
+            // What is edited keeps most of its sound; what is given a track may be given its own.
+            !needs_face,
+            &job,
+        )?;
         let mouths = lips::make(
             &model.network,
             request,
             source,
             &pictures,
             &heads,
-            lips,
+            ranges,
+            &counterparts,
             &mel,
             &job,
             observer,
@@ -129,6 +145,7 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
     let mut maker = Maker {
         pictures: &pictures,
         heads: &heads,
+        lender: Lender::new(&counterparts, source, &pictures, &heads),
         mouths,
         store: FrameStore::new(&source.clip, source.video.frames, source.frame_memory),
         size,
@@ -361,6 +378,7 @@ fn report_spans(rendered: &[render::RenderedSpan], timeline: &Timeline) -> Vec<R
 struct Maker<'a> {
     pictures: &'a Pictures,
     heads: &'a Heads,
+    lender: Lender<'a>,
     mouths: Mouths,
     store: FrameStore<'a>,
     size: usize,
@@ -379,7 +397,12 @@ impl FrameMaker for Maker<'_> {
             self.mouths.at(output)?,
             self.heads.placement_at(self.pictures, output),
         ) {
-            composite::lay(&mut frame, &placement, &mouth, self.size, output, self.seed)?;
+            if mouth.change {
+                self.lender.lay(&mut frame, output)?;
+                retouch::add(&mut frame, &placement, &mouth, self.size)?;
+            } else {
+                composite::lay(&mut frame, &placement, &mouth, self.size, output, self.seed)?;
+            }
         }
         Ok(frame)
     }

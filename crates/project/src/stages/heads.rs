@@ -2,11 +2,12 @@
 
 use super::pictures::{Pictures, Shown};
 use crate::ProjectError;
-use face::FaceFrame;
 use face::crop::Placement;
 use face::morph::Side;
 use face::track::Chosen;
+use face::{FaceFrame, Point};
 use media::Frame;
+use std::borrow::Cow;
 use units::FrameIndex;
 
 /// The followed head, over some runs of source frames.
@@ -59,6 +60,35 @@ impl Heads {
                     x: mix(from.x, to.x),
                     y: mix(from.y, to.y),
                 })
+            }
+        }
+    }
+
+    /// All source frames that the head was followed through, with or without a face, ascending.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = FrameIndex> + '_ {
+        let crops = self.chosen.iter().flat_map(|chosen| chosen.crops());
+        crops
+            .flat_map(|crop| crop.frames().start.0..crop.frames().end.0)
+            .map(FrameIndex)
+    }
+
+    /// The face's points in an output frame. Between two source frames they lie between theirs.
+    pub(crate) fn landmarks_at(
+        &self,
+        pictures: &Pictures,
+        output: FrameIndex,
+    ) -> Option<Cow<'_, [Point]>> {
+        match pictures.at(output) {
+            Shown::Frame(index) => Some(Cow::Borrowed(&self.face(index)?.landmarks)),
+            Shown::Between { a, b, weight } => {
+                let (from, to) = (&self.face(a)?.landmarks, &self.face(b)?.landmarks);
+                let mix = |from: f32, to: f32| from + (to - from) * weight;
+                let points = from.iter().zip(to);
+                Some(
+                    points
+                        .map(|(a, b)| [mix(a[0], b[0]), mix(a[1], b[1])])
+                        .collect(),
+                )
             }
         }
     }

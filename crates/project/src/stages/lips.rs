@@ -4,10 +4,13 @@
 //! model go on behind them. A killed run loses the block that it was in.
 
 use super::heads::Heads;
+use super::lend::Lender;
+use super::moments::Counterparts;
 use super::pictures::Pictures;
 use super::{frames::FrameStore, listen::MelFile, source::Source};
 use crate::{Job, Observer, ProjectError, RenderRequest, Stage};
 use diffusion::State;
+use media::Frame;
 use media::image::RgbF32;
 use methods::edit_yourself::{
     Candidate, CropSource, EditYourself, LipJob, LipObserver, LipRange, MadeCrop, Progress,
@@ -35,11 +38,36 @@ struct Shape {
     y: usize,
     width: usize,
     height: usize,
+    /// Whether records are changes, of two bytes a value, and not pictures.
+    changes: bool,
 }
+
+/// Steps of a change of the whole range of values.
+const STEPS: f32 = 32_767.0;
 
 impl Shape {
     fn bytes(self) -> usize {
-        self.width * self.height * 3
+        self.width * self.height * 3 * if self.changes { 2 } else { 1 }
+    }
+
+    fn encode(self, value: f32, bytes: &mut [u8]) {
+        if self.changes {
+            let steps = (value * STEPS).round() as i16;
+            bytes.copy_from_slice(&steps.to_le_bytes());
+        } else if let [byte] = bytes {
+            *byte = (value * 255.0).round().clamp(0.0, 255.0) as u8;
+        }
+    }
+
+    fn decode(self, bytes: &[u8]) -> Vec<f32> {
+        if self.changes {
+            let pairs = bytes.chunks_exact(2);
+            return pairs
+                .filter_map(|pair| pair.try_into().ok())
+                .map(|pair| f32::from(i16::from_le_bytes(pair)) / STEPS)
+                .collect();
+        }
+        bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect()
     }
 }
 
@@ -50,8 +78,10 @@ pub(crate) struct Mouths {
     ranges: Vec<Range<FrameIndex>>,
 }
 
-/// A made mouth: its picture and its place in the crop.
+/// A made mouth and its place in the crop.
 pub(crate) struct Mouth {
+    /// Whether the image is what changes about the frame's lips, and not the lips themselves.
+    pub(crate) change: bool,
     pub(crate) x: usize,
     pub(crate) y: usize,
     pub(crate) image: RgbF32,
@@ -67,6 +97,7 @@ impl Mouths {
                 y: 0,
                 width: 0,
                 height: 0,
+                changes: false,
             },
             ranges: Vec::new(),
         }
@@ -105,10 +136,10 @@ impl Mouths {
         file.seek(SeekFrom::Start(record * shape.bytes() as u64))
             .map_err(failed)?;
         file.read_exact(&mut bytes).map_err(failed)?;
-        let data = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
-        let image = RgbF32::from_vec(shape.width, shape.height, data)
+        let image = RgbF32::from_vec(shape.width, shape.height, shape.decode(&bytes))
             .ok_or_else(|| ProjectError::fault("render", "a made mouth has another size"))?;
         Ok(Mouth {
+            change: shape.changes,
             x: shape.x,
             y: shape.y,
             image,
@@ -116,7 +147,7 @@ impl Mouths {
     }
 }
 
-/// Makes the mouths of the output frames `lips` wherever there is a head.
+/// Makes the mouths of `ranges`.
 #[expect(clippy::too_many_arguments, reason = "a stage sees the whole job")]
 pub(crate) fn make(
     model: &EditYourself,
@@ -124,12 +155,12 @@ pub(crate) fn make(
     source: &Source,
     pictures: &Pictures,
     heads: &Heads,
-    lips: &[Range<FrameIndex>],
+    ranges: Vec<LipRange>,
+    counterparts: &Counterparts,
     mel: &MelFile,
     job: &Job,
     observer: &mut dyn Observer,
 ) -> Result<Mouths, ProjectError> {
-    let ranges = lip_ranges(pictures, heads, lips);
     if ranges.is_empty() {
         return Ok(Mouths::none());
     }
@@ -137,6 +168,7 @@ pub(crate) fn make(
     let lip_job = LipJob {
         references: references(pictures, heads),
         ranges,
+        said: counterparts.said.clone(),
         rate: output_rate(source),
         seed: request.seed,
         schedule: None,
@@ -145,9 +177,10 @@ pub(crate) fn make(
     };
     let total = lip_job.frames();
     observer.begin(Stage::Generate, total);
-    let mut sink = Sink::open(job, observer)?;
+    let mut sink = Sink::open(job, model.config().counterparts, observer)?;
     let resume = sink.state.clone();
     let mut crops = Crops {
+        lender: Lender::new(counterparts, source, pictures, heads),
         pictures,
         heads,
         store: FrameStore::new(&source.clip, source.video.frames, source.frame_memory),
@@ -199,7 +232,11 @@ fn output_rate(source: &Source) -> FrameRate {
 }
 
 /// The parts of `lips` that have a head, with the recorded frames beside them that have one too.
-fn lip_ranges(pictures: &Pictures, heads: &Heads, lips: &[Range<FrameIndex>]) -> Vec<LipRange> {
+pub(crate) fn ranges(
+    pictures: &Pictures,
+    heads: &Heads,
+    lips: &[Range<FrameIndex>],
+) -> Vec<LipRange> {
     let has_head = |index: u64| heads.placement_at(pictures, FrameIndex(index)).is_some();
     let mut ranges: Vec<LipRange> = Vec::new();
     for lip in lips {
@@ -262,6 +299,7 @@ fn references(pictures: &Pictures, heads: &Heads) -> References {
 }
 
 struct Crops<'a> {
+    lender: Lender<'a>,
     pictures: &'a Pictures,
     heads: &'a Heads,
     store: FrameStore<'a>,
@@ -271,6 +309,19 @@ struct Crops<'a> {
 impl CropSource for Crops<'_> {
     fn crop(&mut self, frame: FrameIndex) -> Result<Vec<f32>, BoxError> {
         let picture = self.pictures.draw(frame, &mut self.store, self.heads)?;
+        self.cut(frame, &picture)
+    }
+
+    fn counterpart(&mut self, frame: FrameIndex) -> Result<Vec<f32>, BoxError> {
+        let picture = self.pictures.draw(frame, &mut self.store, self.heads)?;
+        let mut picture = Frame::clone(&picture);
+        self.lender.lay(&mut picture, frame)?;
+        self.cut(frame, &picture)
+    }
+}
+
+impl Crops<'_> {
+    fn cut(&self, frame: FrameIndex, picture: &Frame) -> Result<Vec<f32>, BoxError> {
         let placement = self
             .heads
             .placement_at(self.pictures, frame)
@@ -293,6 +344,7 @@ struct Sink<'a> {
     observer: &'a mut dyn Observer,
     file: File,
     shape: Option<Shape>,
+    changes: bool,
     state: Option<Vec<u8>>,
     cancelled: bool,
 }
@@ -304,7 +356,11 @@ struct Kept {
 }
 
 impl<'a> Sink<'a> {
-    fn open(job: &'a Job, observer: &'a mut dyn Observer) -> Result<Self, ProjectError> {
+    fn open(
+        job: &'a Job,
+        changes: bool,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self, ProjectError> {
         let path = job.path("mouths");
         let failed = |action| {
             let path = path.clone();
@@ -336,6 +392,7 @@ impl<'a> Sink<'a> {
             observer,
             file,
             shape,
+            changes,
             state: state.map(|(_, state)| state),
             cancelled: false,
         })
@@ -356,6 +413,7 @@ impl LipObserver for Sink<'_> {
             y: made.y,
             width: made.width,
             height: made.height,
+            changes: self.changes,
         };
         match self.shape {
             None => {
@@ -371,9 +429,10 @@ impl LipObserver for Sink<'_> {
         let pixels = shape.width * shape.height;
         let mut bytes = vec![0_u8; shape.bytes()];
         for (channel, plane) in made.pixels.chunks_exact(pixels.max(1)).take(3).enumerate() {
-            for (pixel, value) in bytes.chunks_exact_mut(3).zip(plane) {
-                if let Some(byte) = pixel.get_mut(channel) {
-                    *byte = (value * 255.0).round().clamp(0.0, 255.0) as u8;
+            let wide = shape.bytes() / (pixels * 3).max(1);
+            for (pixel, value) in bytes.chunks_exact_mut(3 * wide).zip(plane) {
+                if let Some(bytes) = pixel.chunks_exact_mut(wide).nth(channel) {
+                    shape.encode(*value, bytes);
                 }
             }
         }

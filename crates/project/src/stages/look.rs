@@ -6,8 +6,9 @@ use edit::{EditKind, EditList, FrameClock};
 use std::ops::Range;
 use units::{FrameIndex, Seconds};
 
-/// Source frames followed on each side of those that are shown under new lips: smoothing and lead-in look there.
-pub(crate) const AROUND: u64 = 24;
+/// Source frames followed on each side of those that are shown under new lips: smoothing and lead-in look there, and
+/// there are the moments that lend their lips.
+pub(crate) const AROUND: u64 = 72;
 
 /// Stretches this near to each other are looked at as one: shorter gaps cost more in seeking than in looking.
 const JOIN: u64 = 48;

@@ -1,0 +1,253 @@
+//! Which recorded moment lends its lips to a frame.
+//!
+//! X-Dub (arXiv 2512.25066) shows its model a counterpart: the same picture with other lips, so
+//! that lips come from the sound and all else from the picture. Here counterparts are frames of
+//! the clip itself, with the lips of another moment laid over. Among the moments near in time and
+//! pose, the path is chosen whose mouths are nearest to those that the sound asks for and follow
+//! each other as recorded ones do (Viterbi; the way of concatenative speech, and of Video Rewrite,
+//! Bregler et al. 1997). The model then makes what no moment shows.
+
+use units::FrameIndex;
+
+use super::mouth::{MOUTH, Mouth};
+
+/// A recorded frame whose lips may be lent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moment {
+    pub frame: FrameIndex,
+    pub mouth: Mouth,
+    /// How the head is held: three points of the nose, crop pixels, x and y by turns.
+    pub pose: [f32; 6],
+}
+
+/// What a frame needs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wish {
+    /// The source frame that is shown.
+    pub shown: FrameIndex,
+    pub mouth: Mouth,
+    /// As in [`Moment::pose`].
+    pub pose: [f32; 6],
+}
+
+/// Weight of the opening, and of each component of the shape.
+const OPENING: f32 = 1.0;
+const SHAPE: f32 = 0.15;
+
+/// Weight of a squared crop pixel of pose.
+const POSE: f32 = 0.02;
+
+/// Weight of a step that the recording does not show, and what each costs at least.
+const STEP: f32 = 1.0;
+const JUMP: f32 = 0.1;
+
+/// Source frames around the shown one among which moments are sought: lighting and posture are
+/// still the same there.
+pub const REACH: u64 = 250;
+
+/// Moments that are weighed for a frame.
+const CANDIDATES: usize = 40;
+
+/// The moments whose lips go to consecutive frames. `moments` are in rising order of frames.
+/// `before` and `after` are the recorded frames beside the first and the last, which keep their own
+/// lips. Empty where there are no moments.
+pub fn choose(
+    wishes: &[Wish],
+    moments: &[Moment],
+    before: Option<FrameIndex>,
+    after: Option<FrameIndex>,
+) -> Vec<FrameIndex> {
+    let near: Vec<Vec<(usize, f32)>> = wishes
+        .iter()
+        .map(|wish| candidates(wish, moments))
+        .collect();
+    let place = |frame: Option<FrameIndex>| {
+        moments
+            .binary_search_by_key(&frame?, |moment| moment.frame)
+            .ok()
+    };
+    // Cost of the best path to each candidate, and where that path comes from.
+    let mut costs: Vec<f32> = Vec::new();
+    let mut origins: Vec<Vec<usize>> = Vec::with_capacity(wishes.len());
+    for (index, here) in near.iter().enumerate() {
+        let earlier = index.checked_sub(1).and_then(|index| near.get(index));
+        let mut reached = Vec::with_capacity(here.len());
+        let mut origin = Vec::with_capacity(here.len());
+        for &(moment, own) in here {
+            let (from, cost) = match earlier {
+                None => (
+                    0,
+                    place(before).map_or(0.0, |from| step(moments, from, moment)),
+                ),
+                Some(earlier) => earlier
+                    .iter()
+                    .zip(&costs)
+                    .map(|(&(from, _), cost)| cost + step(moments, from, moment))
+                    .enumerate()
+                    .min_by(|a, b| a.1.total_cmp(&b.1))
+                    .unwrap_or((0, 0.0)),
+            };
+            reached.push(cost + own);
+            origin.push(from);
+        }
+        costs = reached;
+        origins.push(origin);
+    }
+    let Some(last) = near.last() else {
+        return Vec::new();
+    };
+    let end = last
+        .iter()
+        .zip(&costs)
+        .map(|(&(from, _), cost)| cost + place(after).map_or(0.0, |to| step(moments, from, to)))
+        .enumerate()
+        .min_by(|a, b| a.1.total_cmp(&b.1));
+    let Some((mut at, _)) = end else {
+        return Vec::new();
+    };
+    let mut path = Vec::with_capacity(wishes.len());
+    for (here, origin) in near.iter().zip(&origins).rev() {
+        let moment = here.get(at).and_then(|&(moment, _)| moments.get(moment));
+        path.extend(moment.map(|moment| moment.frame));
+        at = origin.get(at).copied().unwrap_or(0);
+    }
+    path.reverse();
+    path
+}
+
+/// The best moments for a wish by themselves, with their costs.
+fn candidates(wish: &Wish, moments: &[Moment]) -> Vec<(usize, f32)> {
+    let reach = wish.shown.0.saturating_sub(REACH)..=wish.shown.0.saturating_add(REACH);
+    let start = moments.partition_point(|moment| moment.frame.0 < *reach.start());
+    let end = moments.partition_point(|moment| moment.frame.0 <= *reach.end());
+    let range = if start < end {
+        start..end
+    } else {
+        0..moments.len()
+    };
+    let mut found: Vec<(usize, f32)> = moments
+        .iter()
+        .enumerate()
+        .take(range.end)
+        .skip(range.start)
+        .map(|(index, moment)| {
+            let squares = wish
+                .pose
+                .iter()
+                .zip(&moment.pose)
+                .map(|(a, b)| (a - b).powi(2));
+            let pose = squares.sum::<f32>() / wish.pose.len() as f32;
+            (index, distance(&wish.mouth, &moment.mouth) + POSE * pose)
+        })
+        .collect();
+    found.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    found.truncate(CANDIDATES);
+    found
+}
+
+/// What it costs to show moment `to` right after moment `from`: nothing if that was recorded so,
+/// else as much as it differs from what was.
+fn step(moments: &[Moment], from: usize, to: usize) -> f32 {
+    let (Some(a), Some(b)) = (moments.get(from), moments.get(to)) else {
+        return 0.0;
+    };
+    if b.frame == a.frame + 1 {
+        return 0.0;
+    }
+    let follows = moments
+        .get(from + 1)
+        .filter(|next| next.frame == a.frame + 1);
+    STEP * (distance(&follows.unwrap_or(a).mouth, &b.mouth) + JUMP)
+}
+
+fn distance(a: &Mouth, b: &Mouth) -> f32 {
+    (0..MOUTH)
+        .map(|k| {
+            let weight = if k == 0 { OPENING } else { SHAPE };
+            weight * (a[k] - b[k]).powi(2)
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn moment(frame: u64, opening: f32, nose: f32) -> Moment {
+        let mut mouth = [0.0; MOUTH];
+        mouth[0] = opening;
+        Moment {
+            frame: FrameIndex(frame),
+            mouth,
+            pose: [nose; 6],
+        }
+    }
+
+    fn wish(moment: &Moment, opening: f32) -> Wish {
+        let mut mouth = moment.mouth;
+        mouth[0] = opening;
+        Wish {
+            shown: moment.frame,
+            mouth,
+            pose: moment.pose,
+        }
+    }
+
+    #[test]
+    fn what_was_recorded_is_found_again() {
+        // The wanted mouths are those of frames 40 to 49, over frames 5 to 14.
+        let moments: Vec<Moment> = (0..60)
+            .map(|n| moment(n, (n as f32 * 0.7).sin() + (n as f32 * 0.13).cos(), 3.0))
+            .collect();
+        let wishes: Vec<Wish> = (0..10)
+            .map(|n| wish(&moments[5 + n], moments[40 + n].mouth[0]))
+            .collect();
+        let path = choose(&wishes, &moments, None, None);
+        assert_eq!(path, (40..50).map(FrameIndex).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_head_held_otherwise_lends_no_lips_and_nothing_far_away_does() {
+        let mut moments: Vec<Moment> = (0..40).map(|n| moment(n, 0.0, 0.0)).collect();
+        moments[20] = moment(20, 2.0, 60.0);
+        moments[30] = moment(30, 1.7, 0.0);
+        moments.push(moment(2000, 2.0, 0.0));
+        let path = choose(&[wish(&moments[3], 2.0)], &moments, None, None);
+        assert_eq!(path, vec![FrameIndex(30)]);
+        assert!(choose(&[wish(&moments[3], 2.0)], &[], None, None).is_empty());
+    }
+
+    #[test]
+    fn the_ends_lead_on_from_what_is_recorded() {
+        // All mouths are alike: then the frames' own lips are as good as any, and go on unbroken.
+        let moments: Vec<Moment> = (0..90).map(|n| moment(n, 0.0, 0.0)).collect();
+        let wishes: Vec<Wish> = (10..20).map(|n| wish(&moments[n], 0.0)).collect();
+        let path = choose(&wishes, &moments, Some(FrameIndex(9)), Some(FrameIndex(20)));
+        assert_eq!(path, (10..20).map(FrameIndex).collect::<Vec<_>>());
+    }
+
+    proptest! {
+        #[test]
+        fn every_wish_gets_a_moment_within_reach(
+            openings in prop::collection::vec(-2.0_f32..2.0, 1..80),
+            wanted in prop::collection::vec((0_usize..80, -2.0_f32..2.0), 1..30),
+        ) {
+            let moments: Vec<Moment> = openings
+                .iter()
+                .enumerate()
+                .map(|(n, opening)| moment(7 * n as u64, *opening, 0.0))
+                .collect();
+            let wishes: Vec<Wish> = wanted
+                .iter()
+                .map(|(n, opening)| wish(&moments[n % moments.len()], *opening))
+                .collect();
+            let path = choose(&wishes, &moments, None, None);
+            prop_assert_eq!(path.len(), wishes.len());
+            for (frame, wish) in path.iter().zip(&wishes) {
+                prop_assert!(frame.0.abs_diff(wish.shown.0) <= REACH);
+                prop_assert!(moments.iter().any(|moment| moment.frame == *frame));
+            }
+        }
+    }
+}
