@@ -16,6 +16,7 @@ pub mod lpips;
 pub mod ltx;
 pub mod mel_encoder;
 pub mod registry;
+pub mod sync_scorer;
 pub mod syncnet;
 pub mod t5;
 pub mod verify;
