@@ -79,7 +79,8 @@ impl RoomTone {
     fn made(channels: usize, level: f32, hop: u64) -> Self {
         let length = hop as usize * LONGEST;
         let make = |channel: usize| {
-            let mut state = 0x2545_f491_u32.wrapping_add(channel as u32 * 0x9e37_79b9);
+            let mut state =
+                0x2545_f491_u32.wrapping_add((channel as u32).wrapping_mul(0x9e37_79b9));
             let mut smooth = 0.0;
             let samples: Vec<f32> = (0..length + hop as usize)
                 .map(|_| {

@@ -148,6 +148,20 @@ fn gaps_hold_the_rooms_own_tone_and_never_silence() {
 }
 
 #[test]
+fn surround_sound_without_a_quiet_moment_gets_a_tone_for_every_channel() {
+    let track = MemoryTrack {
+        rate: rate(16_000),
+        channels: vec![vec![0.3; 32_000]; 6],
+    };
+    let runs = [SoundRun::RoomTone { samples: 9000 }];
+    let out = all(assemble(track, &runs, &[], &Fades::default()).unwrap());
+    assert_eq!(out.len(), 6);
+    for (one, other) in out.iter().zip(out.iter().skip(1)) {
+        assert_ne!(one, other, "one noise on all channels sounds from one place");
+    }
+}
+
+#[test]
 fn a_join_of_loud_sounds_moves_to_the_quiet_beside_it() {
     // Loud, with a silence 8 ms after the planned cut on the left and 8 ms before it on the right.
     let mut samples = talk(4, 16_000, 1).channels.remove(0);
