@@ -11,6 +11,7 @@ pub mod smooth;
 use crate::geometry::{Point, Rect, to_pixel_centres};
 use crate::sample;
 use crate::track::FaceTrack;
+use media::Frame;
 use media::image::{Affine, Rgb8};
 use std::ops::Range;
 use units::FrameIndex;
@@ -104,18 +105,50 @@ impl Placement {
     /// The crop of `size` x `size` pixels out of a frame: bilinear, averaged over the area where it
     /// shrinks, the frame's border repeated outside of it.
     pub fn extract(&self, frame: &Rgb8, size: usize) -> Rgb8 {
+        let data = sample::square(frame, &self.unit_to_frame(), size, self.over(size));
+        rounded(size, size, &data)
+    }
+
+    /// The same straight from a decoded frame, or a part (x, y, width, height; crop pixels) of it: only
+    /// what is seen is converted.
+    pub fn extract_part(
+        &self,
+        frame: &Frame,
+        size: usize,
+        part: (usize, usize, usize, usize),
+    ) -> Rgb8 {
+        let (x, y, width, height) = part;
+        let unit = 1.0 / size.max(1) as f32;
+        let [left, top, right, bottom] =
+            [x, y, x + width, y + height].map(|pixels| pixels as f32 * unit);
+        // Two pixels more: sampling looks at neighbours.
+        let seen = self.bounds(&Rect::new(left, top, right, bottom)).grow(2.0);
+        let inside = |low: f32, high: f32, size: usize| {
+            let first = (low.max(0.0) as usize).min(size.saturating_sub(1));
+            (
+                first,
+                (high.ceil().max(0.0) as usize).clamp(first + 1, size.max(first + 1)),
+            )
+        };
+        let (left, right) = inside(seen.left, seen.right, frame.width());
+        let (top, bottom) = inside(seen.top, seen.bottom, frame.height());
+        let piece = frame.region_rgb8(left, top, right - left, bottom - top);
+        let moved = Self {
+            x: self.x - left as f64,
+            y: self.y - top as f64,
+            ..*self
+        };
+        let data = sample::part(&piece, &moved.unit_to_frame(), size, self.over(size), part);
+        rounded(width, height, &data)
+    }
+
+    /// Samples across a crop pixel. Training's rule: one up to 1.05 frame pixels a crop pixel, then enough for each.
+    fn over(&self, size: usize) -> usize {
         let ratio = self.side() / size.max(1) as f64;
-        // Training's rule: one sample up to 1.05 frame pixels a crop pixel, then enough for each.
-        let over = if ratio <= 1.05 {
+        if ratio <= 1.05 {
             1
         } else {
-            ratio.ceil() as usize
-        };
-        let data = sample::square(frame, &self.unit_to_frame(), size, over.min(32));
-        Rgb8 {
-            width: size,
-            height: size,
-            data: data.iter().map(|&value| (value + 0.5) as u8).collect(),
+            (ratio.ceil() as usize).min(32)
         }
     }
 
@@ -195,6 +228,15 @@ impl HeadCrop {
                 .map(|&point| place.to_unit(point).map(|value| value * size))
                 .collect(),
         )
+    }
+}
+
+/// Values 0..=255 as bytes.
+fn rounded(width: usize, height: usize, data: &[f32]) -> Rgb8 {
+    Rgb8 {
+        width,
+        height,
+        data: data.iter().map(|&value| (value + 0.5) as u8).collect(),
     }
 }
 

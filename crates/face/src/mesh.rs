@@ -50,8 +50,8 @@ pub const LIPS_INNER: [usize; 20] = [
 /// Points of lips and jaw that make the shape of a mouth, in the order of the model's training.
 pub const MOUTH_SHAPE: [usize; 49] = [
     61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185, 78,
-    95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191, 152, 148,
-    176, 150, 136, 377, 400, 379, 365,
+    95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191, 152,
+    148, 176, 150, 136, 377, 400, 379, 365,
 ];
 
 /// Tip, base and bridge of the nose: where they lie in the head crop tells how a head is held.

@@ -8,15 +8,27 @@ use media::image::{Affine, Rgb8};
 ///
 /// Each pixel averages `over` x `over` bilinear samples; beyond the frame its border is repeated.
 pub(crate) fn square(frame: &Rgb8, from_unit: &Affine, side: usize, over: usize) -> Vec<f32> {
-    let fine = side * over;
-    let step = 1.0 / fine as f32;
-    let map = to_pixel_centres(&from_unit.compose(&Affine::scale(step, step)));
-    let mut out = vec![0.0; side * side * 3];
+    part(frame, from_unit, side, over, (0, 0, side, side))
+}
+
+/// A part (x, y, width, height; pixels) of [`square`].
+pub(crate) fn part(
+    frame: &Rgb8,
+    from_unit: &Affine,
+    side: usize,
+    over: usize,
+    (x, y, width, height): (usize, usize, usize, usize),
+) -> Vec<f32> {
+    let step = 1.0 / (side * over) as f32;
+    let fine = Affine::scale(step, step)
+        .compose(&Affine::translation((x * over) as f32, (y * over) as f32));
+    let map = to_pixel_centres(&from_unit.compose(&fine));
+    let mut out = vec![0.0; width * height * 3];
     if frame.width == 0 || frame.height == 0 || frame.data.len() < frame.width * frame.height * 3 {
         return out;
     }
     let [a, _, _, d, _, _] = map.0;
-    for (row, target) in out.chunks_exact_mut(side * 3).enumerate() {
+    for (row, target) in out.chunks_exact_mut(width.max(1) * 3).enumerate() {
         for line in 0..over {
             let (x0, y0) = map.apply(0.0, (row * over + line) as f32);
             for (column, pixel) in target.as_chunks_mut::<3>().0.iter_mut().enumerate() {

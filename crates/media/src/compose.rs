@@ -2,11 +2,13 @@
 
 mod border;
 mod colour;
+mod fitting;
 mod grain;
 mod mask;
 
 pub use border::blend_border;
 pub use colour::{ColourMatch, match_colour};
+pub use fitting::Fitting;
 pub use grain::{match_grain, noise_level};
 pub use mask::{Feather, Mask};
 

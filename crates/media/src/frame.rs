@@ -240,7 +240,22 @@ impl Frame {
 
     /// The whole picture as shown, 8 bits a channel.
     pub fn to_rgb8(&self) -> Rgb8 {
-        turn::rgb8(&self.stored_rgb8(), self.rotation)
+        self.region_rgb8(0, 0, self.width(), self.height())
+    }
+
+    /// The `width` x `height` pixels of the picture as shown whose top left one is at `(x, y)`, 8 bits a channel; cut
+    /// off where the picture ends.
+    pub fn region_rgb8(&self, x: usize, y: usize, width: usize, height: usize) -> Rgb8 {
+        let (x, y) = (x.min(self.width()), y.min(self.height()));
+        let (width, height) = (width.min(self.width() - x), height.min(self.height() - y));
+        let (x, y, width, height) = turn::stored_rectangle(
+            (x as i64, y as i64, width, height),
+            self.width,
+            self.height,
+            self.rotation,
+        );
+        let part = (x.max(0) as usize, y.max(0) as usize, width, height);
+        turn::rgb8(self.stored_rgb8(part), self.rotation)
     }
 
     /// The whole picture as shown, resized (area averaging) to `width` x `height`.
@@ -254,7 +269,7 @@ impl Frame {
             (width, height)
         };
         turn::rgb8(
-            &self.stored_scaled(stored_width, stored_height),
+            self.stored_scaled(stored_width, stored_height),
             self.rotation,
         )
     }

@@ -1,5 +1,8 @@
 use super::*;
+use media::Frame;
+use media::compose::Mask;
 use media::image::RgbF32;
+use media::info::{ColourTags, Rotation};
 use proptest::prelude::*;
 
 /// A face whose template points lie exactly where `place` puts them.
@@ -184,6 +187,95 @@ fn a_crop_pasted_back_is_the_frame_again() {
         let corner = place.to_frame([0.12, 0.24]);
         let at = (corner[1] as usize - patch.y.min(corner[1] as usize)) * patch.image.width;
         assert!(patch.alpha.get(at).copied().unwrap_or(0.0) < 0.1);
+    }
+}
+
+#[test]
+fn a_part_of_a_crop_is_that_of_the_whole_crop_straight_from_the_frame() {
+    let mut image = gradient(480, 400).to_f32();
+    for (index, value) in image.data.iter_mut().enumerate() {
+        *value += ((index * 7919) % 31) as f32 / 255.0;
+    }
+    let format = media::PixelFormat::YUV420;
+    let (tags, turn) = (ColourTags::default(), Rotation::Quarter);
+    let frame = Frame::from_rgb(&image, format, tags, turn).unwrap();
+    for (side, angle, x) in [
+        (90.0_f64, 0.2_f64, 90.0),
+        (600.0, -0.1, -150.0),
+        (300.0, 0.4, 460.0),
+    ] {
+        let place = Placement {
+            a: side * angle.cos(),
+            b: side * angle.sin(),
+            x,
+            y: 80.0,
+        };
+        let whole = place.extract(&frame.to_rgb8(), 128);
+        for part in [(0, 0, 128, 128), (20, 40, 60, 70), (100, 0, 28, 9)] {
+            let cut = place.extract_part(&frame, 128, part);
+            assert_eq!((cut.width, cut.height), (part.2, part.3));
+            for y in 0..part.3 {
+                for x in 0..part.2 {
+                    let (a, b) = (cut.pixel(x, y), whole.pixel(part.0 + x, part.1 + y));
+                    for c in 0..3 {
+                        assert!(a[c].abs_diff(b[c]) <= 1, "{side} {x},{y}: {a:?} {b:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_masked_paste_is_the_paste_where_the_mask_is() {
+    let crop = gradient(128, 128).to_f32();
+    let mask = Mask::ellipse(128, 128, (64.0, 80.0), (40.0, 30.0));
+    for (side, angle) in [(60.0_f64, 0.2_f64), (128.0, 0.0), (380.0, -0.3)] {
+        let place = Placement {
+            a: side * angle.cos(),
+            b: side * angle.sin(),
+            x: 90.0,
+            y: 80.0,
+        };
+        let area = Rect::new(0.0, 0.0, 1.0, 1.0);
+        let whole = place.paste(&crop, &area, 0.01, 480, 400).unwrap();
+        let part = crop.crop(20, 40, 90, 80);
+        let window = Mask {
+            width: 90,
+            height: 80,
+            values: (0..90 * 80)
+                .map(|i| mask.get(20 + i % 90, 40 + i / 90))
+                .collect(),
+        };
+        let patch = place
+            .paste_masked(&part, &window, (20, 40), 128, 480, 400)
+            .unwrap();
+        let (mut full, mut none) = (0, 0);
+        for (i, &alpha) in patch.alpha.iter().enumerate() {
+            let (x, y) = (
+                patch.x + i % patch.image.width,
+                patch.y + i / patch.image.width,
+            );
+            let [u, v] = place
+                .to_unit([x as f32 + 0.5, y as f32 + 0.5])
+                .map(|u| u * 128.0 - 0.5);
+            let from_edge = ((u - 64.0) / 40.0).hypot((v - 80.0) / 30.0);
+            if from_edge < 0.95 {
+                assert!(alpha > 0.999, "{u} {v} {alpha}");
+                full += 1;
+            } else if from_edge > 1.08 {
+                assert!(alpha < 1e-6, "{u} {v} {alpha}");
+                none += 1;
+            }
+            if alpha > 0.0 {
+                let (a, b) = (
+                    patch.image.data[i * 3],
+                    whole.image.pixel(x - whole.x, y - whole.y)[0],
+                );
+                assert!((a - b).abs() < 2e-3, "{side} {x},{y}: {a} {b}");
+            }
+        }
+        assert!(full > 500 && none > 50, "{full} {none}");
     }
 }
 

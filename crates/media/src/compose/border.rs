@@ -140,7 +140,7 @@ fn grow(data: &[f32], from: (usize, usize), to: (usize, usize)) -> Vec<f32> {
 }
 
 /// One on pixels outside the mask within `reach` pixels of it, falling with the mask inside.
-fn border_weights(mask: &Mask, reach: usize) -> Vec<f32> {
+pub(super) fn border_weights(mask: &Mask, reach: usize) -> Vec<f32> {
     // The mask spread by `reach`, along rows and then columns.
     let spread = |data: &[f32], width: usize, step: usize, count: usize| {
         let mut result = vec![0.0_f32; data.len()];

@@ -41,9 +41,14 @@ pub fn noise_level(image: &RgbF32, weights: &[f32]) -> [f32; 3] {
         }
         let middle = responses.len() / 2;
         let (_, median, _) = responses.select_nth_unstable_by(middle, f32::total_cmp);
-        // The median of |x| of a normal distribution is 0.6745 of its deviation.
-        *median / 0.6745 / 6.0
+        deviation_of_median(*median)
     })
+}
+
+/// The deviation of noise whose responses to the filter have a median. The median of |x| of a normal distribution is
+/// 0.6745 of its deviation.
+pub(super) fn deviation_of_median(median: f32) -> f32 {
+    median / 0.6745 / 6.0
 }
 
 /// `made` with noise added, as much as it lacks of the level of `recorded` outside the mask.
@@ -82,6 +87,36 @@ pub fn match_grain(
 fn soft_normal(seed: u64, x: u64, y: u64, layer: u64) -> f32 {
     let at = |dx: u64, dy: u64| normal(seed, x + dx, y + dy, layer);
     at(0, 0) + 0.12 * (at(1, 0) + at(0, 1))
+}
+
+/// The same noise row by row: every raw value is drawn once, not three times.
+pub(super) struct Noise {
+    seed: u64,
+}
+
+impl Noise {
+    /// The noise of a seed.
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    /// Raw values of red, green, blue and what they share, `count` pixels from `(x, y)` on.
+    pub(super) fn row(&self, x: usize, y: usize, count: usize, into: &mut Vec<[f32; 4]>) {
+        into.clear();
+        into.extend(
+            (x..x + count)
+                .map(|x| [0, 1, 2, 3].map(|layer| normal(self.seed, x as u64, y as u64, layer))),
+        );
+    }
+
+    /// What [`soft_normal`] makes of a row and the row below it; one value less than they have.
+    pub(super) fn soften(row: &[[f32; 4]], below: &[[f32; 4]], into: &mut Vec<[f32; 4]>) {
+        into.clear();
+        let next = row.iter().skip(1);
+        into.extend(row.iter().zip(next).zip(below).map(|((own, right), down)| {
+            std::array::from_fn(|layer| own[layer] + 0.12 * (right[layer] + down[layer]))
+        }));
+    }
 }
 
 /// The sum of four even numbers is near enough to normal; deviation one.

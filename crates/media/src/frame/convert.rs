@@ -127,9 +127,12 @@ impl Fast {
 }
 
 impl Frame {
-    /// The whole picture in stored orientation.
-    pub(super) fn stored_rgb8(&self) -> Rgb8 {
-        let mut image = Rgb8::new(self.width, self.height);
+    /// A rectangle inside the picture, in stored orientation.
+    pub(super) fn stored_rgb8(
+        &self,
+        (left, top, across_pixels, rows): (usize, usize, usize, usize),
+    ) -> Rgb8 {
+        let mut image = Rgb8::new(across_pixels, rows);
         let fast = Fast::new(&self.levels());
         let middle = self.levels().chroma_zero;
         let (across, down) = self.format.chroma.step();
@@ -140,22 +143,22 @@ impl Frame {
         let Some(luma) = self.planes.first() else {
             return image;
         };
-        let rows = image.data.chunks_exact_mut(self.width * 3).enumerate();
-        for (y, row) in rows {
-            let start = y * self.width;
-            let pixels = row.chunks_exact_mut(3).enumerate();
+        let rows = image.data.chunks_exact_mut(across_pixels.max(1) * 3);
+        for (row, y) in rows.zip(top..) {
+            let start = y * self.width + left;
+            let pixels = row.chunks_exact_mut(3).zip(left..);
             match (&luma.samples, chroma) {
                 // The common case, free of a branch for every sample.
                 (Samples::Bytes(luma), Some((Samples::Bytes(cb), Samples::Bytes(cr), width))) => {
                     let chroma_start = (y / down) * width;
-                    let luma = luma.get(start..start + self.width).unwrap_or_default();
+                    let luma = luma.get(start..start + across_pixels).unwrap_or_default();
                     let cb = cb
                         .get(chroma_start..chroma_start + width)
                         .unwrap_or_default();
                     let cr = cr
                         .get(chroma_start..chroma_start + width)
                         .unwrap_or_default();
-                    for ((x, pixel), &luma) in pixels.zip(luma) {
+                    for ((pixel, x), &luma) in pixels.zip(luma) {
                         let chroma = x / across;
                         if let (Some(&cb), Some(&cr)) = (cb.get(chroma), cr.get(chroma)) {
                             pixel.copy_from_slice(&fast.pixel(
@@ -167,12 +170,13 @@ impl Frame {
                     }
                 }
                 _ => {
-                    for (x, pixel) in pixels {
+                    for (pixel, x) in pixels {
                         let (cb, cr) = chroma.map_or((middle, middle), |(cb, cr, width)| {
                             let at = (y / down) * width + x / across;
                             (cb.get(at), cr.get(at))
                         });
-                        pixel.copy_from_slice(&fast.pixel(luma.samples.get(start + x), cb, cr));
+                        let luma = luma.samples.get(y * self.width + x);
+                        pixel.copy_from_slice(&fast.pixel(luma, cb, cr));
                     }
                 }
             }

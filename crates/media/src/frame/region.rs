@@ -2,6 +2,8 @@
 
 use super::{Frame, FrameError, turn};
 use crate::image::RgbF32;
+use crate::info::Rotation;
+use std::borrow::Cow;
 
 impl Frame {
     /// The `width` x `height` pixels whose top left one is at `(x, y)` of the picture as shown;
@@ -14,7 +16,11 @@ impl Frame {
             self.height,
             self.rotation,
         );
-        turn::rgb_f32(&self.stored_region(x, y, w, h), self.rotation)
+        let stored = self.stored_region(x, y, w, h);
+        match turn::rgb_f32(&stored, self.rotation) {
+            Cow::Borrowed(_) => stored,
+            Cow::Owned(turned) => turned,
+        }
     }
 
     /// Lays an image over the picture as shown, its top left pixel at `(x, y)`, by `alpha` (one
@@ -43,8 +49,12 @@ impl Frame {
         );
         let back = self.rotation.inverse();
         let turned = turn::rgb_f32(image, back);
-        let (_, _, alpha) = turn::turn(alpha, image.width, image.height, 1, back);
-        self.put_stored(rectangle, &turned, &alpha);
+        if back == Rotation::None {
+            self.put_stored(rectangle, &turned, alpha);
+        } else {
+            let (_, _, alpha) = turn::turn(alpha, image.width, image.height, 1, back);
+            self.put_stored(rectangle, &turned, &alpha);
+        }
         Ok(())
     }
 
@@ -99,10 +109,16 @@ impl Frame {
         let levels = self.levels();
         let components: Vec<(f32, f32, f32)> = image
             .data
-            .chunks_exact(3)
-            .map(|pixel| match *pixel {
-                [red, green, blue] => levels.ycc([red, green, blue]),
-                _ => (0.0, 0.0, 0.0),
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .zip(alpha)
+            .map(|(&pixel, &alpha)| {
+                if alpha > 0.0 {
+                    levels.ycc(pixel)
+                } else {
+                    (0.0, 0.0, 0.0)
+                }
             })
             .collect();
         let get = |px: i64, py: i64| {
@@ -170,7 +186,7 @@ impl Frame {
 mod tests {
     use super::super::{Plane, Samples};
     use super::*;
-    use crate::info::{Chroma, ColourRange, ColourTags, PixelFormat, Rotation};
+    use crate::info::{Chroma, ColourRange, ColourTags, PixelFormat};
     use proptest::prelude::*;
 
     fn noise(seed: u64, length: usize, maximum: u16) -> Vec<u16> {
@@ -327,6 +343,27 @@ mod tests {
             let fast = frame.to_rgb8();
             for (a, b) in exact.data.iter().zip(&fast.data) {
                 prop_assert!(a.abs_diff(*b) <= 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_region_of_8_bits_is_cut_out_of_the_whole() {
+        for rotation in [Rotation::None, Rotation::Quarter, Rotation::Half] {
+            let mut frame = frame(5, 13, 10, PixelFormat::YUV420, ColourTags::default());
+            frame.rotation = rotation;
+            let whole = frame.to_rgb8();
+            for (x, y, width, height) in [(0, 0, 13, 10), (3, 1, 5, 4), (7, 8, 9, 9), (40, 2, 3, 3)]
+            {
+                let part = frame.region_rgb8(x, y, width, height);
+                let inside = |at: usize, size: usize, limit: usize| size.min(limit - at.min(limit));
+                assert_eq!(part.width, inside(x, width, frame.width()));
+                assert_eq!(part.height, inside(y, height, frame.height()));
+                for row in 0..part.height {
+                    for column in 0..part.width {
+                        assert_eq!(part.pixel(column, row), whole.pixel(x + column, y + row));
+                    }
+                }
             }
         }
     }

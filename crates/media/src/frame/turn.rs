@@ -2,11 +2,12 @@
 
 use crate::image::{Rgb8, RgbF32};
 use crate::info::Rotation;
+use std::borrow::Cow;
 
-/// A turned copy.
-pub(super) fn rgb8(image: &Rgb8, rotation: Rotation) -> Rgb8 {
+/// An image, turned.
+pub(super) fn rgb8(image: Rgb8, rotation: Rotation) -> Rgb8 {
     if rotation == Rotation::None {
-        return image.clone();
+        return image;
     }
     let (width, height, data) = turn(&image.data, image.width, image.height, 3, rotation);
     Rgb8 {
@@ -16,14 +17,17 @@ pub(super) fn rgb8(image: &Rgb8, rotation: Rotation) -> Rgb8 {
     }
 }
 
-/// A turned copy.
-pub(super) fn rgb_f32(image: &RgbF32, rotation: Rotation) -> RgbF32 {
+/// A turned copy; the image itself where there is nothing to turn.
+pub(super) fn rgb_f32(image: &RgbF32, rotation: Rotation) -> Cow<'_, RgbF32> {
+    if rotation == Rotation::None {
+        return Cow::Borrowed(image);
+    }
     let (width, height, data) = turn(&image.data, image.width, image.height, 3, rotation);
-    RgbF32 {
+    Cow::Owned(RgbF32 {
         width,
         height,
         data,
-    }
+    })
 }
 
 /// A turned copy of `channels` interleaved channels, with its width and height.
