@@ -1,8 +1,10 @@
 //! Finding out what is in a file: one pass over its packets, and its first frame and sound.
 
 mod bitstream;
+mod hdr;
 mod rate;
 mod sound;
+mod times;
 mod video;
 
 pub(crate) use bitstream::{KeyKind, length_size, nal_units};

@@ -5,8 +5,10 @@
 //! gives the same bytes.
 
 mod adapt;
+mod captions;
 mod clock;
 mod codec;
+mod container;
 mod error;
 mod extras;
 mod faststart;
@@ -15,7 +17,9 @@ mod h264;
 mod hevc;
 mod journal;
 mod plan;
+mod settings;
 mod sound;
+mod subtitles;
 mod track;
 
 pub use error::{BoxError, RenderError};
@@ -26,14 +30,15 @@ use crate::frame::Frame;
 use crate::info::{ColourTags, PixelFormat};
 use crate::libav::{Kind, Muxer, OutputStream, WriteFailure};
 use clock::Clock;
-use codec::{Container, Picture};
-use extras::Subtitles;
+use codec::Picture;
+use container::Container;
 use journal::Journal;
 use plan::Segment;
 use serde::{Deserialize, Serialize};
 use sound::SoundTrack;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use subtitles::Subtitles;
 use track::PictureTrack;
 use units::{FrameIndex, FrameRate, Seconds};
 
@@ -282,6 +287,7 @@ impl Job<'_> {
         let size = (picture.setup.width, picture.setup.height);
         let spans = plan::report(&segments);
         let copied = spans.iter().any(|span| span.kind == SpanKind::Copied);
+        let planned = clock.after(spans.last().map_or(0, |span| span.output.end.0));
         let mut pictures = PictureTrack::new(
             clip,
             picture,
@@ -293,9 +299,17 @@ impl Job<'_> {
         let header = extras::notes(clip, &extras);
         let mut subtitles = Subtitles::all(clip, container, &extras, &mut notes)?;
         let mut sounds = Vec::with_capacity(extras.sounds.len() + 1);
-        sounds.push(SoundTrack::new(clip, container, sound, &mut notes)?);
+        sounds.push(SoundTrack::new(
+            clip, container, sound, planned, &mut notes,
+        )?);
         for extra in extras.sounds {
-            let track = SoundTrack::new(Some(extra.clip), container, extra.sound, &mut notes)?;
+            let track = SoundTrack::new(
+                Some(extra.clip),
+                container,
+                extra.sound,
+                planned,
+                &mut notes,
+            )?;
             sounds.push(track);
         }
         sounds.retain(|track| track.stream().is_some());

@@ -154,17 +154,29 @@ fn what_belongs_to_a_clip_goes_with_it() {
 }
 
 #[test]
-fn what_a_container_cannot_hold_is_named() {
+fn captions_take_the_form_of_their_container() {
     let folder = folder();
-    let Some(input) = rich_clip(folder.path(), "clip.mkv", "srt") else {
-        return;
-    };
-    let report = cut(&open(&input), &folder.path().join("out.mp4"));
-    let told = report.notes.join(" ");
-    assert!(
-        told.contains("subtitle track 3 (eng) is left out: subrip subtitles can't be written"),
-        "{told}"
-    );
+    for (name, codec, output) in [
+        ("clip.mkv", "srt", "out.mp4"),
+        ("clip.mp4", "mov_text", "out.mkv"),
+        ("clip.mkv", "ass", "out.mov"),
+        ("clip.mov", "mov_text", "out.webm"),
+    ] {
+        let Some(input) = rich_clip(folder.path(), name, codec) else {
+            return;
+        };
+        let output = folder.path().join(output);
+        let report = cut(&open(&input), &output);
+        let told = report.notes.join(" ");
+        assert!(told.contains("(eng) is written as"), "{told}");
+        let said = captions(&output);
+        assert!(
+            said.contains("00:00:00,500 --> 00:00:01,500\nGood morning."),
+            "{codec} in {}: {said}",
+            output.display()
+        );
+        assert!(!said.contains("numbers"), "{said}");
+    }
 }
 
 #[test]

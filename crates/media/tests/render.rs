@@ -535,6 +535,8 @@ fn new_sound_ends_with_the_picture_and_keeps_its_place() {
         ("d.mp4", "o2.mkv", "aac", 16000, 1, false),
         ("e.mkv", "o3.webm", "libopus", 48000, 2, false),
         ("f.mov", "o4.mp4", "pcm_s16le", 44100, 2, false),
+        // Blocks of 64 ms, longer than a frame.
+        ("g.mp4", "o5.mp4", "aac", 16000, 1, false),
     ] {
         let options = [
             "-c:v",
@@ -585,6 +587,18 @@ fn new_sound_ends_with_the_picture_and_keeps_its_place() {
             );
             assert!(sound.start.0.abs() < 1e-3);
             let block = result.all_audio().unwrap().read_to_end().unwrap();
+            if output
+                .extension()
+                .is_some_and(|extension| extension == "mp4")
+            {
+                // Every decoded sample, not only what the file says.
+                let decoded = common::reference_sound(&output).unwrap().len() / channels;
+                let seconds = decoded as f64 / f64::from(sound.rate.hertz());
+                assert!(
+                    (seconds - 1.6).abs() < 1e-3,
+                    "{name}: {seconds} s are decoded"
+                );
+            }
             if sound.rate.hertz() == rate {
                 let mut expected = tone(rate, channels, samples);
                 let mut all = vec![Vec::new(); channels];

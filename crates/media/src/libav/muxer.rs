@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::ptr;
 use std::sync::{Arc, Mutex};
+use units::Seconds;
 
 /// A stream to write.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub(crate) struct Notes {
 pub(crate) struct Muxer {
     context: format::context::Output,
     bases: Vec<TimeBase>,
+    /// Ticks that each stream's packets are put later.
+    delays: Vec<i64>,
     failure: Arc<Mutex<Option<io::Error>>>,
 }
 
@@ -135,6 +138,10 @@ impl Muxer {
         let mut muxer = Self {
             context,
             bases: streams.iter().map(|stream| stream.base).collect(),
+            delays: streams
+                .iter()
+                .map(|stream| unwritten_delay(stream, container))
+                .collect(),
             failure,
         };
         let mut options = Dictionary::new();
@@ -156,8 +163,14 @@ impl Muxer {
         let Some(base) = self.bases.get(stream).copied() else {
             return Err(WriteFailure::Libav(Code::INVALID));
         };
+        let delay = self.delays.get(stream).copied().unwrap_or(0);
         // SAFETY: the stream exists since `create`; the packet is ours.
         let written = unsafe {
+            for time in [&mut (*packet.as_ptr()).pts, &mut (*packet.as_ptr()).dts] {
+                if *time != ffi::AV_NOPTS_VALUE {
+                    *time += delay;
+                }
+            }
             let raw = self.context.as_mut_ptr();
             let target = (**(*raw).streams.add(stream)).time_base;
             let source = ffi::AVRational {
@@ -202,4 +215,16 @@ impl Muxer {
             Ok(()) => WriteFailure::Libav(code),
         }
     }
+}
+
+/// What packets have to be put later by, in ticks. Matroska's readers put sound earlier by the codec's delay, so that
+/// writers put it later; libav's does so only from 6.1 on, and before that each generation loses 6.5 ms of Opus.
+fn unwritten_delay(stream: &OutputStream, container: &str) -> i64 {
+    let parameters = &stream.parameters;
+    let delayed = matches!(container, "matroska" | "webm") && parameters.name == "opus";
+    if cfg!(libav_6_1) || !delayed || parameters.initial_padding <= 0 || parameters.rate <= 0 {
+        return 0;
+    }
+    let seconds = f64::from(parameters.initial_padding) / f64::from(parameters.rate);
+    stream.base.ticks(Seconds(seconds))
 }

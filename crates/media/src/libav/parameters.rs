@@ -4,6 +4,7 @@ use super::{Code, check};
 use crate::info::{ColourRange, ColourTags};
 use ffmpeg_next::ffi;
 use serde::{Deserialize, Serialize};
+use std::ffi::CString;
 use std::ptr;
 
 /// What a stream carries.
@@ -77,6 +78,25 @@ pub(super) fn codec_from(id: u32) -> Option<ffi::AVCodecID> {
 }
 
 impl Parameters {
+    /// Those of a track of captions in libav's codec of that name; `None` where libav has none.
+    pub(crate) fn captions(codec: &str, extradata: Vec<u8>) -> Option<Self> {
+        let name = CString::new(codec).ok()?;
+        // SAFETY: a freshly made set of parameters is valid; it is read before it is freed, and the name is a C string.
+        unsafe {
+            let found = ffi::avcodec_descriptor_get_by_name(name.as_ptr()).as_ref()?;
+            let mut raw = ffi::avcodec_parameters_alloc();
+            let parameters = raw.as_ref().map(|raw| Self::from_raw(raw));
+            ffi::avcodec_parameters_free(&raw mut raw);
+            Some(Self {
+                kind: Kind::Subtitles,
+                codec: found.id as u32,
+                name: codec.to_owned(),
+                extradata,
+                ..parameters?
+            })
+        }
+    }
+
     /// Copies a stream's parameters.
     pub(super) fn read(stream: &ffi::AVStream) -> Self {
         // SAFETY: a stream of an open context always has codec parameters; extradata points to

@@ -1,14 +1,13 @@
 //! The video stream: its packets, its first frame, and what they say together.
 
 use super::bitstream::is_hidden;
+use super::hdr::{light, mastering};
+use super::times::{Raw, by_decoding, by_packets};
 use super::{KeyKind, PacketEntry, VideoIndex, feed, rate};
 use crate::MediaError;
-use crate::info::{
-    ColourRange, ContentLight, FrameTimes, HdrMetadata, MasteringDisplay, PixelFormat, Rotation,
-    VideoInfo,
-};
+use crate::info::{ColourRange, FrameTimes, HdrMetadata, PixelFormat, Rotation, VideoInfo};
 use crate::libav::{
-    AvFrame, Code, Decoder, Input, MAX_PIXELS, Packet, StreamView, delivered, display_rotation,
+    AvFrame, Decoder, Input, MAX_PIXELS, Packet, StreamView, delivered, display_rotation,
     is_full_range, is_rgb,
 };
 use ffmpeg_next::ffi::AVFrameSideDataType as Side;
@@ -18,15 +17,6 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use units::{FrameIndex, Seconds};
-
-/// What a packet says before all of them are known.
-struct Raw {
-    pts: Option<i64>,
-    dts: Option<i64>,
-    duration: i64,
-    key: KeyKind,
-    shown: bool,
-}
 
 /// What the first decoded frame says.
 struct First {
@@ -39,9 +29,6 @@ struct First {
     interlaced: bool,
     hdr: HdrMetadata,
 }
-
-/// Starts of the frames, where the last one ends if that is known, and the packets.
-type Found = (Vec<i64>, Option<i64>, Vec<PacketEntry>);
 
 /// The state of a pass over the packets.
 pub(super) struct Scan {
@@ -173,9 +160,9 @@ impl Scan {
             .filter(|packet| packet.shown)
             .all(|packet| packet.pts.is_some() || (!reordered && packet.dts.is_some()));
         let (starts, end, packets) = if timed {
-            self.by_packets(first, warnings)
+            by_packets(&self.packets, first.ticks, warnings)
         } else {
-            self.by_decoding(file, stream, &path)?
+            by_decoding(&self.packets, &self.view, file, stream, &path)?
         };
         let end = end.unwrap_or_else(|| {
             // No duration of the last frame: as long as the one before, or a 25th of a second.
@@ -202,101 +189,6 @@ impl Scan {
             timed,
         };
         Ok((info, index))
-    }
-
-    /// Frame times from packet times.
-    fn by_packets(&self, first: &First, warnings: &mut Vec<String>) -> Found {
-        let mut starts = BTreeSet::new();
-        let mut end = None;
-        let mut packets = Vec::with_capacity(self.packets.len());
-        for packet in &self.packets {
-            let pts = packet.pts.or(packet.dts).unwrap_or(0);
-            let decodable = first.ticks.is_none_or(|ticks| pts >= ticks);
-            let shown = packet.shown && decodable && starts.insert(pts);
-            if shown && packet.duration > 0 {
-                end = end.max(Some((pts, pts + packet.duration)));
-            }
-            packets.push(PacketEntry {
-                pts,
-                dts: packet.dts.unwrap_or(pts),
-                key: packet.key,
-                shown,
-            });
-        }
-        let skipped = self
-            .packets
-            .iter()
-            .zip(&packets)
-            .filter(|(raw, entry)| raw.shown && !entry.shown)
-            .count();
-        if skipped > 0 {
-            warnings.push(format!(
-                "{skipped} frames before the first one that can be decoded are left out."
-            ));
-        }
-        let last = starts.last().copied();
-        let end = end
-            .filter(|&(start, _)| Some(start) == last)
-            .map(|(_, end)| end);
-        (starts.into_iter().collect(), end, packets)
-    }
-
-    /// Frame times from decoding everything, for streams whose packets have no usable times.
-    fn by_decoding(
-        &self,
-        file: &Arc<File>,
-        stream: usize,
-        path: &Path,
-    ) -> Result<Found, MediaError> {
-        let failed = |code: Code| MediaError::Unreadable {
-            path: path.to_path_buf(),
-            reason: code.to_string(),
-        };
-        let mut input = Input::open(Arc::clone(file)).map_err(failed)?;
-        input.only(&[stream]);
-        let mut decoder = Decoder::open(&input, stream).map_err(failed)?;
-        let mut packet = Packet::new().map_err(failed)?;
-        let mut frame = AvFrame::new().map_err(failed)?;
-        let mut frames = 0_u64;
-        let mut step = self
-            .packets
-            .iter()
-            .map(|packet| packet.duration)
-            .find(|&duration| duration > 0);
-        if step.is_none() {
-            let (numerator, denominator) = self.view.base_rate;
-            if numerator > 0 && denominator > 0 {
-                let seconds = f64::from(denominator) / f64::from(numerator);
-                step = Some(self.view.base.ticks(Seconds(seconds)));
-            }
-        }
-        while let Ok(true) = input.read(&mut packet) {
-            feed(&mut decoder, Some(&packet), &mut frame, |_| frames += 1);
-        }
-        feed(&mut decoder, None, &mut frame, |_| frames += 1);
-        // Times of such streams are guesses at best; the frame count is not.
-        let step = step
-            .unwrap_or_else(|| self.view.base.ticks(Seconds(0.04)))
-            .max(1);
-        let origin = self
-            .packets
-            .iter()
-            .find_map(|packet| packet.pts.or(packet.dts))
-            .unwrap_or(0);
-        let starts: Vec<i64> = (0..frames as i64).map(|n| origin + n * step).collect();
-        let packets = self
-            .packets
-            .iter()
-            .zip(0_i64..)
-            .map(|(packet, n)| PacketEntry {
-                pts: origin + n * step,
-                dts: origin + n * step,
-                key: packet.key,
-                shown: packet.shown,
-            })
-            .collect();
-        let end = origin + frames as i64 * step;
-        Ok((starts, Some(end), packets))
     }
 
     fn info(
@@ -412,41 +304,4 @@ fn check_size(path: &Path, (width, height): (u32, u32)) -> Result<(), MediaError
         });
     }
     Ok(())
-}
-
-/// libav's `AVMasteringDisplayMetadata`: ten rationals (six primaries, two white, darkest,
-/// brightest), then two flags that say which of them are set.
-fn mastering(bytes: &[u8]) -> Option<MasteringDisplay> {
-    let word = |index: usize| {
-        let bytes = bytes.get(index * 4..index * 4 + 4)?;
-        Some(i32::from_ne_bytes(bytes.try_into().ok()?))
-    };
-    let ratio = |index: usize| {
-        let (numerator, denominator) = (word(index * 2)?, word(index * 2 + 1)?);
-        (denominator != 0).then(|| f64::from(numerator) / f64::from(denominator))
-    };
-    if word(20)? == 0 || word(21)? == 0 {
-        return None;
-    }
-    Some(MasteringDisplay {
-        primaries: [
-            (ratio(0)?, ratio(1)?),
-            (ratio(2)?, ratio(3)?),
-            (ratio(4)?, ratio(5)?),
-        ],
-        white: (ratio(6)?, ratio(7)?),
-        luminance: (ratio(8)?, ratio(9)?),
-    })
-}
-
-/// libav's `AVContentLightMetadata`: two unsigned words.
-fn light(bytes: &[u8]) -> Option<ContentLight> {
-    let word = |at: usize| {
-        let bytes = bytes.get(at..at + 4)?;
-        Some(u32::from_ne_bytes(bytes.try_into().ok()?))
-    };
-    Some(ContentLight {
-        max_content: word(0)?,
-        max_frame_average: word(4)?,
-    })
 }

@@ -97,24 +97,25 @@ pub(super) fn shrunk(
     (0..to.chroma.planes())
         .map(|index| {
             let (columns, rows) = to.plane_size(index, width, height);
-            let mut values = vec![1_u16 << (to.bits - 1); columns * rows];
-            if let Some(plane) = frame.planes().get(index) {
-                let covers = |at: usize, parts: usize, whole: usize| {
-                    let start = at * whole / parts;
-                    start..((at + 1) * whole / parts).max(start + 1).min(whole.max(1))
-                };
-                for (at, value) in values.iter_mut().enumerate() {
-                    let across = covers(at % columns, columns, plane.width);
-                    let (mut sum, mut count) = (0.0, 0.0_f32);
-                    for y in covers(at / columns, rows, plane.height) {
-                        for x in across.clone() {
-                            sum += plane.samples.get(y * plane.width + x);
-                            count += 1.0;
-                        }
-                    }
-                    *value = rescale(sum / count.max(1.0), from.bits, to.bits);
-                }
-            }
+            let values = match frame
+                .planes()
+                .get(index)
+                .map(|plane| (plane, &plane.samples))
+            {
+                None => vec![1_u16 << (to.bits - 1); columns * rows],
+                Some((plane, Samples::Bytes(samples))) => means(
+                    samples,
+                    (plane.width, plane.height),
+                    (columns, rows),
+                    |mean| rescale(mean, from.bits, to.bits),
+                ),
+                Some((plane, Samples::Words(samples))) => means(
+                    samples,
+                    (plane.width, plane.height),
+                    (columns, rows),
+                    |mean| rescale(mean, from.bits, to.bits),
+                ),
+            };
             Plane {
                 width: columns,
                 height: rows,
@@ -126,6 +127,39 @@ pub(super) fn shrunk(
             }
         })
         .collect()
+}
+
+/// The means of the samples that each of a smaller plane's covers, row by row.
+fn means<T: Copy + Into<u32>>(
+    samples: &[T],
+    (width, height): (usize, usize),
+    (columns, rows): (usize, usize),
+    write: impl Fn(f32) -> u16,
+) -> Vec<u16> {
+    let covers = |at: usize, parts: usize, whole: usize| {
+        let start = at * whole / parts;
+        start..((at + 1) * whole / parts).max(start + 1).min(whole.max(1))
+    };
+    let across: Vec<_> = (0..columns).map(|at| covers(at, columns, width)).collect();
+    let mut sums = vec![0_u32; columns];
+    let mut values = Vec::with_capacity(columns * rows);
+    for row in 0..rows {
+        let lines = covers(row, rows, height);
+        sums.fill(0);
+        for y in lines.clone() {
+            let line = samples.get(y * width..(y + 1) * width).unwrap_or_default();
+            for (sum, range) in sums.iter_mut().zip(&across) {
+                let part = line.get(range.clone()).unwrap_or_default();
+                *sum += part.iter().map(|&sample| sample.into()).sum::<u32>();
+            }
+        }
+        values.extend(
+            sums.iter()
+                .zip(&across)
+                .map(|(&sum, range)| write(sum as f32 / (range.len() * lines.len()).max(1) as f32)),
+        );
+    }
+    values
 }
 
 fn rescale(value: f32, from: u8, to: u8) -> u16 {

@@ -68,6 +68,12 @@ impl Clock {
         self.base
     }
 
+    /// Where `frames` frames would end, counted from the next one; where the rate varies, about there.
+    pub(super) fn after(&self, frames: u64) -> Seconds {
+        let each = self.fixed.map_or(self.nominal, |ticks| ticks as f64);
+        self.base.seconds(self.next) + Seconds(frames as f64 * each * self.base.tick())
+    }
+
     /// The next frame's start, for a frame of the source.
     pub(super) fn source(&mut self, video: &VideoInfo, frame: FrameIndex) -> i64 {
         let ticks = self

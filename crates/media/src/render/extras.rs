@@ -1,10 +1,9 @@
-//! What goes into the output beside picture and sound: tags, chapters, subtitles, further sound tracks.
+//! What goes into the output beside picture and sound: tags, chapters, further sound tracks, and where times go.
 
-use super::codec::Container;
-use super::{RenderError, Sound};
-use crate::clip::{Clip, PacketReader};
-use crate::info::{ClipInfo, Tag, TimeBase, TrackKind};
-use crate::libav::{Notes, OutputStream, PacketData, Parameters};
+use super::Sound;
+use crate::clip::Clip;
+use crate::info::{ClipInfo, Tag};
+use crate::libav::Notes;
 use std::ops::Range;
 use units::Seconds;
 
@@ -50,7 +49,7 @@ impl Extras<'_> {
 }
 
 /// Where a stretch of the source's time runs in the output; nothing when all of it was left out.
-fn moved(moves: &[Move], time: &Range<Seconds>) -> Option<Range<Seconds>> {
+pub(super) fn moved(moves: &[Move], time: &Range<Seconds>) -> Option<Range<Seconds>> {
     let place = |entry: &Move, at: Seconds| {
         let (from, to) = (&entry.source, &entry.output);
         let share = (at - from.start).0 / (from.end - from.start).0.max(1e-9);
@@ -113,156 +112,6 @@ pub(super) fn notes(clip: Option<&Clip>, extras: &Extras<'_>) -> Notes {
         chapters,
     }
 }
-
-/// A subtitle track on its way into the output.
-pub(super) struct Subtitles {
-    reader: PacketReader,
-    parameters: Parameters,
-    base: TimeBase,
-    zero: Seconds,
-    moves: Vec<Move>,
-    tags: Vec<Tag>,
-    disposition: i32,
-    pending: Option<PacketData>,
-}
-
-impl Container {
-    /// Whether subtitles of a codec can be written as they are.
-    fn takes_subtitles(self, codec: &str) -> bool {
-        match self {
-            Self::Mp4 | Self::Mov => codec == "mov_text",
-            Self::Mkv => matches!(
-                codec,
-                "subrip"
-                    | "ass"
-                    | "ssa"
-                    | "text"
-                    | "hdmv_pgs_subtitle"
-                    | "dvd_subtitle"
-                    | "dvb_subtitle"
-            ),
-            Self::Webm => codec == "webvtt",
-        }
-    }
-}
-
-impl Subtitles {
-    /// All subtitle tracks that the container takes, with their times moved. What is left out of the source is named
-    /// in `notes`.
-    pub(super) fn all(
-        clip: Option<&Clip>,
-        container: Container,
-        extras: &Extras<'_>,
-        notes: &mut Vec<String>,
-    ) -> Result<Vec<Self>, RenderError> {
-        let Some(clip) = clip else {
-            return Ok(Vec::new());
-        };
-        let mut tracks = Vec::new();
-        for track in &clip.info().others {
-            let index = clip
-                .probe()
-                .subtitles
-                .iter()
-                .find(|index| index.stream == track.stream);
-            match (track.kind, index) {
-                (TrackKind::Subtitles, Some(index))
-                    if container.takes_subtitles(&track.codec) && !extras.moves.is_empty() =>
-                {
-                    let mut parameters = index.parameters.clone();
-                    parameters.tag = 0;
-                    tracks.push(Self {
-                        reader: clip.track_packets(track.stream)?,
-                        parameters,
-                        base: index.base,
-                        zero: clip.probe().zero,
-                        moves: extras.moves.clone(),
-                        tags: kept(&track.tags),
-                        disposition: track.disposition,
-                        pending: None,
-                    });
-                }
-                (TrackKind::Subtitles, _) => notes.push(format!(
-                    "The {} is left out: {} subtitles can't be written into this container.",
-                    track.name(),
-                    track.codec
-                )),
-                // A chapter list and a timecode are tracks too; chapters are written anew.
-                (TrackKind::Data, _) => {}
-                (TrackKind::Cover | TrackKind::Picture, _) => {
-                    notes.push(format!("The {} is left out.", track.name()));
-                }
-                (TrackKind::Sound, _) => {
-                    let carried = |extra: &ExtraSound<'_>| {
-                        extra
-                            .clip
-                            .info()
-                            .audio
-                            .as_ref()
-                            .is_some_and(|info| info.stream == track.stream)
-                    };
-                    if !extras.sounds.iter().any(carried) {
-                        notes.push(format!("The {} is left out.", track.name()));
-                    }
-                }
-            }
-        }
-        Ok(tracks)
-    }
-
-    /// The stream to write.
-    pub(super) fn stream(&self) -> OutputStream {
-        OutputStream {
-            parameters: self.parameters.clone(),
-            base: MICROSECONDS,
-            rate: None,
-            tags: self.tags.clone(),
-            disposition: self.disposition,
-        }
-    }
-
-    /// The next event that starts before `until`.
-    pub(super) fn next(&mut self, until: Seconds) -> Result<Option<PacketData>, RenderError> {
-        while self.pending.is_none() {
-            let Some(packet) = self.reader.next()? else {
-                return Ok(None);
-            };
-            self.pending = self.moved(packet);
-        }
-        let starts = |packet: &PacketData| MICROSECONDS.seconds(packet.pts.unwrap_or(0));
-        if self
-            .pending
-            .as_ref()
-            .is_some_and(|packet| starts(packet) < until)
-        {
-            return Ok(self.pending.take());
-        }
-        Ok(None)
-    }
-
-    /// An event at its new time; nothing for one that was left out, and for the emptiness between events, which the
-    /// muxer writes by itself.
-    fn moved(&self, mut packet: PacketData) -> Option<PacketData> {
-        let blank = self.parameters.name == "mov_text" && packet.bytes.starts_with(&[0, 0]);
-        let start = self.base.seconds(packet.pts.or(packet.dts)?) - self.zero;
-        let end = start + (self.base.seconds(packet.duration) - self.base.seconds(0));
-        if blank || packet.bytes.is_empty() {
-            return None;
-        }
-        let time = moved(&self.moves, &(start..end.max(start + Seconds(1e-3))))?;
-        let ticks = MICROSECONDS.ticks(time.start).max(0);
-        packet.pts = Some(ticks);
-        packet.dts = Some(ticks);
-        packet.duration = MICROSECONDS.ticks(time.end) - ticks;
-        packet.key = true;
-        Some(packet)
-    }
-}
-
-const MICROSECONDS: TimeBase = TimeBase {
-    numerator: 1,
-    denominator: 1_000_000,
-};
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ mod choice;
 mod copied;
 mod encoded;
 
-use super::codec::Container;
+use super::container::Container;
 use super::{RenderError, Sound};
 use crate::clip::Clip;
 use crate::libav::{OutputStream, PacketData};
@@ -20,10 +20,12 @@ pub(super) enum SoundTrack<'a> {
 }
 
 impl<'a> SoundTrack<'a> {
+    /// `end` is where the pictures will end, as far as that is known by now.
     pub(super) fn new(
         clip: Option<&Clip>,
         container: Container,
         sound: Sound<'a>,
+        end: Seconds,
         notes: &mut Vec<String>,
     ) -> Result<Self, RenderError> {
         let source = clip.and_then(|clip| clip.info().audio.as_ref().map(|info| (clip, info)));
@@ -34,7 +36,7 @@ impl<'a> SoundTrack<'a> {
                     return Ok(Self::Copy(Box::new(copied)));
                 }
                 let sound = Source::Clip(Box::new(clip.all_audio()?));
-                let mut track = Encoded::new(sound, Some(info), container, notes)?;
+                let mut track = Encoded::new(sound, Some(info), container, end, notes)?;
                 if let Some(track) = &mut track {
                     track.wait(info.start);
                 }
@@ -42,7 +44,7 @@ impl<'a> SoundTrack<'a> {
             }
             (Sound::Made(maker), source) => {
                 let info = source.map(|(_, info)| info);
-                let track = Encoded::new(Source::Maker(maker), info, container, notes)?;
+                let track = Encoded::new(Source::Maker(maker), info, container, end, notes)?;
                 Ok(track.map_or(Self::None, |track| Self::Encode(Box::new(track))))
             }
         }

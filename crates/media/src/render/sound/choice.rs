@@ -1,6 +1,6 @@
 //! Which codec sound is written in.
 
-use super::super::codec::Container;
+use super::super::container::Container;
 use crate::libav::SampleKind;
 
 /// The sound encoder for a source and a container.

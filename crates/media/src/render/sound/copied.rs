@@ -1,7 +1,7 @@
 //! Packets of a source's sound track, as they are.
 
 use super::super::RenderError;
-use super::super::codec::Container;
+use super::super::container::Container;
 use super::super::extras::kept;
 use crate::clip::{Clip, PacketReader};
 use crate::info::{Tag, TimeBase};

@@ -1,6 +1,6 @@
 //! A sound track that is encoded, never further ahead than the picture.
 
-use super::super::codec::Container;
+use super::super::container::Container;
 use super::super::extras::kept;
 use super::super::{BoxError, RenderError, SoundMaker};
 use super::choice::Choice;
@@ -26,7 +26,9 @@ pub(in crate::render) struct Encoded<'a> {
     resampler: Option<Resampler>,
     waiting: Vec<VecDeque<f32>>,
     ended: bool,
-    /// Samples given to the encoder.
+    /// Silent samples before the first one, which players leave out.
+    lead: usize,
+    /// Samples given to the encoder, with those of `lead`.
     fed: u64,
     queue: VecDeque<PacketData>,
     finished: bool,
@@ -54,6 +56,7 @@ impl<'a> Encoded<'a> {
         mut source: Source<'a>,
         info: Option<&AudioInfo>,
         container: Container,
+        end: Seconds,
         notes: &mut Vec<String>,
     ) -> Result<Option<Self>, RenderError> {
         let Some(first) = source.next()? else {
@@ -97,6 +100,15 @@ impl<'a> Encoded<'a> {
             0 => 1024,
             size => size,
         };
+        let total = (end.0.max(0.0) * f64::from(choice.rate)).round() as usize;
+        // AAC comes in blocks, and only what is left out at its start can be told to every player: with as much more
+        // silence there, the last block is a whole one and sound ends with the picture.
+        let lead = match container {
+            Container::Mp4 | Container::Mov if choice.codec == "aac" => {
+                total.next_multiple_of(block) - total
+            }
+            _ => 0,
+        };
         let mut track = Self {
             source,
             codec: choice.codec,
@@ -107,7 +119,8 @@ impl<'a> Encoded<'a> {
             block,
             input,
             resampler,
-            waiting: vec![VecDeque::new(); channels],
+            waiting: vec![VecDeque::from(vec![0.0; lead]); channels],
+            lead,
             ended: false,
             fed: 0,
             queue: VecDeque::new(),
@@ -206,8 +219,10 @@ impl<'a> Encoded<'a> {
             if self.finished {
                 return Ok(None);
             }
-            let total = end.map(|end| (end.0 * f64::from(self.rate)).round() as u64);
-            let allowed = total.unwrap_or_else(|| (until.0 * f64::from(self.rate)).max(0.0) as u64);
+            let lead = self.lead as u64;
+            let total = end.map(|end| (end.0 * f64::from(self.rate)).round() as u64 + lead);
+            let allowed =
+                total.unwrap_or_else(|| (until.0 * f64::from(self.rate)).max(0.0) as u64 + lead);
             let left = allowed.saturating_sub(self.fed);
             let mut size = self.block;
             if total.is_some() {
@@ -237,7 +252,9 @@ impl<'a> Encoded<'a> {
                 })
                 .collect();
             let slices: Vec<&[f32]> = block.iter().map(Vec::as_slice).collect();
-            let sent = self.encoder.sound(&slices, self.fed as i64);
+            let sent = self
+                .encoder
+                .sound(&slices, self.fed as i64 - self.lead as i64);
             sent.map_err(|code| self.failed(code))?;
             self.fed += size as u64;
             self.drain()?;
