@@ -5,8 +5,8 @@
 
 mod error;
 mod job;
-mod measure;
 mod observer;
+mod openings;
 mod pipelines;
 mod report;
 mod request;
@@ -15,8 +15,9 @@ mod watch;
 
 pub use error::{FailureClass, ProjectError};
 pub use job::{Job, JobKey};
-pub use measure::{correlation, mouth_openings};
+
 pub use observer::{Observer, Silent, Stage};
+pub use openings::mouth_openings;
 pub use pipelines::{EditPlan, PlanFormat, align, dub, edit, format_transcript, plan, sync};
 pub use report::{
     Report, ReportEdit, ReportInput, ReportModel, ReportOutput, ReportSpan, SpanKind,

@@ -5,6 +5,7 @@ mod edit;
 mod given;
 mod plan;
 mod render;
+mod spans;
 mod sync;
 
 pub use dub::dub;

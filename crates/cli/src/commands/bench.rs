@@ -87,7 +87,7 @@ fn lips(clips: &[PathBuf], settings: &Settings, terminal: &Terminal) -> Result<(
             let output = folder.path().join("out.mp4");
             project::sync(&request(clip, &output, settings), sound, &mut Silent)?;
             let made = project::mouth_openings(&output)?;
-            if let Some(value) = project::correlation(&truth, &made) {
+            if let Ok(value) = measure::lips::opening_correlation(&made, &truth) {
                 *sum += value;
                 *count += 1;
                 // Writing to a string can't fail.

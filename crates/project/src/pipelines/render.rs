@@ -1,11 +1,12 @@
 //! What all rendering pipelines do once the timeline and the new track are known: follow the head, make the mouths,
 //! put frames together, write the output, tell what was done.
 
+use super::spans::{report_spans, spans};
 use crate::observer::as_warning;
 use crate::report::{
-    Report, ReportEdit, ReportInput, ReportModel, ReportOutput, ReportSpan, SpanKind,
-    peak_memory_bytes,
+    Report, ReportEdit, ReportInput, ReportModel, ReportOutput, peak_memory_bytes,
 };
+use crate::stages::composite::Composer;
 use crate::stages::extras::Along;
 use crate::stages::frames::FrameStore;
 use crate::stages::heads::Heads;
@@ -14,17 +15,15 @@ use crate::stages::lips::{self, Mouths};
 use crate::stages::listen::MelFile;
 use crate::stages::look::AROUND;
 use crate::stages::moments::Counterparts;
-use crate::stages::pictures::{Pictures, Shown, runs_of, sources_of};
+use crate::stages::pictures::{Pictures, runs_of, sources_of};
 use crate::stages::source::Source;
 use crate::stages::track::{self, Followed};
-use crate::stages::{composite, media_error, model, retouch};
+use crate::stages::{boxed_error, media_error, model, retouch};
 use crate::watch::Watch;
 use crate::{FailureClass, Job, Observer, ProjectError, RenderRequest, Stage};
 use edit::cuts::Energy;
-use edit::{PictureRun, Timeline};
-use media::render::{
-    self, BoxError, Extras, FrameMaker, OutputSpan, RenderError, RenderOptions, Sound,
-};
+use edit::{FrameClock, Timeline};
+use media::render::{self, BoxError, Extras, FrameMaker, RenderError, RenderOptions, Sound};
 use media::{AudioReader, Clip, Frame, OpenOptions};
 use std::ops::Range;
 use std::path::Path;
@@ -145,11 +144,12 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
     let mut maker = Maker {
         pictures: &pictures,
         heads: &heads,
+        clock: &timeline.clock,
         lender: Lender::new(&counterparts, source, &pictures, &heads),
         mouths,
         store: FrameStore::new(&source.clip, source.video.frames, source.frame_memory),
+        composer: Composer::new(size, request.seed),
         size,
-        seed: request.seed,
     };
     let mut reader = sound.all_audio().map_err(media_error)?;
     let mut blocks = || next_block(&mut reader);
@@ -262,137 +262,24 @@ fn grown(
         .map(FrameIndex)
 }
 
-/// The output for the renderer: source frames where nothing is made, made ones elsewhere.
-fn spans(timeline: &Timeline, mouths: &Mouths) -> Vec<OutputSpan> {
-    let mut spans: Vec<OutputSpan> = Vec::new();
-    for (output, run) in timeline.picture_runs() {
-        match run {
-            PictureRun::Source { source } => {
-                for (range, made) in split(&output, mouths.ranges()) {
-                    let count = range.end.since(range.start);
-                    if made {
-                        push_made(&mut spans, count);
-                    } else {
-                        let start = source.start + range.start.since(output.start);
-                        spans.push(OutputSpan::Source {
-                            source: start..start + count,
-                        });
-                    }
-                }
-            }
-            PictureRun::Bed { .. } | PictureRun::Seam { .. } => push_made(&mut spans, run.len()),
-        }
-    }
-    spans
-}
-
-fn push_made(spans: &mut Vec<OutputSpan>, count: u64) {
-    match spans.last_mut() {
-        Some(OutputSpan::Made { frames }) => *frames += count,
-        _ => spans.push(OutputSpan::Made { frames: count }),
-    }
-}
-
-/// A range cut at the borders of others, each part with whether it lies inside one of them.
-fn split(
-    range: &Range<FrameIndex>,
-    inside: &[Range<FrameIndex>],
-) -> Vec<(Range<FrameIndex>, bool)> {
-    let mut parts = Vec::new();
-    let mut next = range.start;
-    for other in inside {
-        let start = other.start.max(next).min(range.end);
-        let end = other.end.min(range.end);
-        if start >= end {
-            continue;
-        }
-        if start > next {
-            parts.push((next..start, false));
-        }
-        parts.push((start..end, true));
-        next = end;
-    }
-    if next < range.end {
-        parts.push((next..range.end, false));
-    }
-    parts
-}
-
-/// What became of every output frame. Made frames that show the recording at its own place are lip-synced, others
-/// are generated.
-fn report_spans(rendered: &[render::RenderedSpan], timeline: &Timeline) -> Vec<ReportSpan> {
-    let mut spans: Vec<ReportSpan> = Vec::new();
-    for span in rendered {
-        let kind = match span.kind {
-            render::SpanKind::Copied => SpanKind::Copied,
-            render::SpanKind::Reencoded => SpanKind::Reencoded,
-            render::SpanKind::Made => {
-                for (output, run) in timeline.picture_runs() {
-                    let start = output.start.max(span.output.start);
-                    let end = output.end.min(span.output.end);
-                    if start >= end {
-                        continue;
-                    }
-                    let source = match run {
-                        PictureRun::Source { source } => {
-                            let first = source.start + start.since(output.start);
-                            Some([first.0, first.0 + end.since(start)])
-                        }
-                        _ => None,
-                    };
-                    let kind = if source.is_some() {
-                        SpanKind::Lipsynced
-                    } else {
-                        SpanKind::Generated
-                    };
-                    match spans.last_mut() {
-                        Some(ReportSpan {
-                            kind: SpanKind::Generated,
-                            out,
-                            source: None,
-                        }) if kind == SpanKind::Generated && out[1] == start.0 => out[1] = end.0,
-                        _ => spans.push(ReportSpan {
-                            kind,
-                            out: [start.0, end.0],
-                            source,
-                        }),
-                    }
-                }
-                continue;
-            }
-        };
-        let source = span
-            .source
-            .as_ref()
-            .map(|source| [source.start.0, source.end.0]);
-        spans.push(ReportSpan {
-            kind,
-            out: [span.output.start.0, span.output.end.0],
-            source,
-        });
-    }
-    spans
-}
-
 /// Draws made frames.
 struct Maker<'a> {
     pictures: &'a Pictures,
     heads: &'a Heads,
+    clock: &'a FrameClock,
     lender: Lender<'a>,
     mouths: Mouths,
     store: FrameStore<'a>,
+    composer: Composer,
     size: usize,
-    seed: u64,
 }
 
 impl FrameMaker for Maker<'_> {
     fn frame(&mut self, output: FrameIndex) -> Result<Frame, BoxError> {
         let picture = self.pictures.draw(output, &mut self.store, self.heads)?;
         let mut frame = Frame::clone(&picture);
-        if !matches!(self.pictures.at(output), Shown::Frame(_)) {
-            // A picture between two frames has the length of neither.
-            frame.duration = units::Seconds::ZERO;
-        }
+        // As planned, not as the shown frame was in its own place: where the rate varies, both may differ.
+        frame.duration = self.clock.duration_of(output);
         if let (Some(mouth), Some(placement)) = (
             self.mouths.at(output)?,
             self.heads.placement_at(self.pictures, output),
@@ -401,7 +288,7 @@ impl FrameMaker for Maker<'_> {
                 self.lender.lay(&mut frame, output)?;
                 retouch::add(&mut frame, &placement, &mouth, self.size)?;
             } else {
-                composite::lay(&mut frame, &placement, &mouth, self.size, output, self.seed)?;
+                self.composer.lay(&mut frame, &placement, &mouth, output)?;
             }
         }
         Ok(frame)
@@ -428,35 +315,9 @@ fn render_error(error: RenderError) -> ProjectError {
             path: "the job's encoded pictures".into(),
             source,
         },
-        RenderError::Frame { source, .. } => match source.downcast::<ProjectError>() {
-            Ok(own) => *own,
-            Err(other) => ProjectError::fault("render", other),
-        },
+        RenderError::Frame { source, .. } | RenderError::Sound { source } => {
+            boxed_error("render", "the job's files", source)
+        }
         other => ProjectError::fault("render", other),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_cut_at_borders() {
-        let range = |a, b| FrameIndex(a)..FrameIndex(b);
-        let parts = split(
-            &range(10, 30),
-            &[range(0, 12), range(15, 18), range(28, 40)],
-        );
-        assert_eq!(
-            parts,
-            vec![
-                (range(10, 12), true),
-                (range(12, 15), false),
-                (range(15, 18), true),
-                (range(18, 28), false),
-                (range(28, 30), true),
-            ]
-        );
-        assert_eq!(split(&range(5, 9), &[]), vec![(range(5, 9), false)]);
     }
 }

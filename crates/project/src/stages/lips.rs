@@ -326,7 +326,7 @@ impl Crops<'_> {
             .heads
             .placement_at(self.pictures, frame)
             .ok_or_else(|| format!("{frame} has no head"))?;
-        let crop = placement.extract(&picture.to_rgb8(), self.size);
+        let crop = placement.extract_part(picture, self.size, (0, 0, self.size, self.size));
         let pixels = self.size * self.size;
         let mut planar = vec![0.0; pixels * 3];
         for (channel, plane) in planar.chunks_exact_mut(pixels.max(1)).enumerate() {
@@ -464,8 +464,5 @@ fn method_error(error: MethodError) -> ProjectError {
     let (MethodError::Source { source, .. } | MethodError::Sink(source)) = error else {
         return ProjectError::fault("generate", error);
     };
-    match source.downcast::<ProjectError>() {
-        Ok(own) => *own,
-        Err(other) => ProjectError::fault("generate", other),
-    }
+    super::boxed_error("generate", "the job's made mouths", source)
 }

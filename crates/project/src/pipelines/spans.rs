@@ -1,0 +1,145 @@
+//! What becomes of every output frame: as the renderer is told, and as the report tells.
+
+use crate::report::{ReportSpan, SpanKind};
+use crate::stages::lips::Mouths;
+use edit::{PictureRun, Timeline};
+use media::render::{OutputSpan, RenderedSpan, SpanKind as Rendered};
+use std::ops::Range;
+use units::FrameIndex;
+
+/// The output for the renderer: source frames where nothing is made, made ones elsewhere.
+pub(super) fn spans(timeline: &Timeline, mouths: &Mouths) -> Vec<OutputSpan> {
+    let mut spans: Vec<OutputSpan> = Vec::new();
+    for (output, run) in timeline.picture_runs() {
+        match run {
+            PictureRun::Source { source } => {
+                for (range, made) in split(&output, mouths.ranges()) {
+                    let count = range.end.since(range.start);
+                    if made {
+                        push_made(&mut spans, count);
+                    } else {
+                        let start = source.start + range.start.since(output.start);
+                        spans.push(OutputSpan::Source {
+                            source: start..start + count,
+                        });
+                    }
+                }
+            }
+            PictureRun::Bed { .. } | PictureRun::Seam { .. } => push_made(&mut spans, run.len()),
+        }
+    }
+    spans
+}
+
+fn push_made(spans: &mut Vec<OutputSpan>, count: u64) {
+    match spans.last_mut() {
+        Some(OutputSpan::Made { frames }) => *frames += count,
+        _ => spans.push(OutputSpan::Made { frames: count }),
+    }
+}
+
+/// A range cut at the borders of others, each part with whether it lies inside one of them.
+fn split(
+    range: &Range<FrameIndex>,
+    inside: &[Range<FrameIndex>],
+) -> Vec<(Range<FrameIndex>, bool)> {
+    let mut parts = Vec::new();
+    let mut next = range.start;
+    for other in inside {
+        let start = other.start.max(next).min(range.end);
+        let end = other.end.min(range.end);
+        if start >= end {
+            continue;
+        }
+        if start > next {
+            parts.push((next..start, false));
+        }
+        parts.push((start..end, true));
+        next = end;
+    }
+    if next < range.end {
+        parts.push((next..range.end, false));
+    }
+    parts
+}
+
+/// What became of every output frame. Made frames that show the recording at its own place are lip-synced, others
+/// are generated.
+pub(super) fn report_spans(rendered: &[RenderedSpan], timeline: &Timeline) -> Vec<ReportSpan> {
+    let mut spans: Vec<ReportSpan> = Vec::new();
+    for span in rendered {
+        let kind = match span.kind {
+            Rendered::Copied => SpanKind::Copied,
+            Rendered::Reencoded => SpanKind::Reencoded,
+            Rendered::Made => {
+                for (output, run) in timeline.picture_runs() {
+                    let start = output.start.max(span.output.start);
+                    let end = output.end.min(span.output.end);
+                    if start >= end {
+                        continue;
+                    }
+                    let source = match run {
+                        PictureRun::Source { source } => {
+                            let first = source.start + start.since(output.start);
+                            Some([first.0, first.0 + end.since(start)])
+                        }
+                        _ => None,
+                    };
+                    let kind = if source.is_some() {
+                        SpanKind::Lipsynced
+                    } else {
+                        SpanKind::Generated
+                    };
+                    match spans.last_mut() {
+                        Some(ReportSpan {
+                            kind: SpanKind::Generated,
+                            out,
+                            source: None,
+                        }) if kind == SpanKind::Generated && out[1] == start.0 => out[1] = end.0,
+                        _ => spans.push(ReportSpan {
+                            kind,
+                            out: [start.0, end.0],
+                            source,
+                        }),
+                    }
+                }
+                continue;
+            }
+        };
+        let source = span
+            .source
+            .as_ref()
+            .map(|source| [source.start.0, source.end.0]);
+        spans.push(ReportSpan {
+            kind,
+            out: [span.output.start.0, span.output.end.0],
+            source,
+        });
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_cut_at_borders() {
+        let range = |a, b| FrameIndex(a)..FrameIndex(b);
+        let parts = split(
+            &range(10, 30),
+            &[range(0, 12), range(15, 18), range(28, 40)],
+        );
+        assert_eq!(
+            parts,
+            vec![
+                (range(10, 12), true),
+                (range(12, 15), false),
+                (range(15, 18), true),
+                (range(18, 28), false),
+                (range(28, 30), true),
+            ]
+        );
+        assert_eq!(split(&range(5, 9), &[]), vec![(range(5, 9), false)]);
+    }
+}
