@@ -2,20 +2,26 @@
 # What must hold on any clip, checked with the real binary: killed and resumed, same seed, disk full, bad inputs,
 # unusual names, memory over length.
 #
-#   tools/must_hold.sh CLIP [CHECK...]        checks: resume seed full bad names memory; all of them by default
+#   tools/must_hold.sh CLIP [CHECK...]        checks: resume seed full disk bad names memory; all of them by default
+#   tools/must_hold.sh FOLDER                 every clip of it is edited and judged by tools/must_hold.py
 #
 # CLIP shows a face and has sound. REWORD names another binary than target/release/reword; MINUTES the length for
-# `memory` (20). Needs ffmpeg. Says what fails and ends with 1 if anything did.
+# `memory` (20); SYNC=1 makes every mouth of it too; STEPS takes other denoising steps than the model's own, for a quick
+# look. Needs ffmpeg, and for folders Python with numpy. Says what fails and ends with 1 if anything did.
 set -uo pipefail
-clip=$(realpath "${1:?the clip to check with}")
+if [ -d "${1:-}" ]; then
+    exec python3 "$(dirname "$0")/must_hold.py" "$1" --jobs remove,words,sync,dub ${STEPS:+--steps "$STEPS"}
+fi
+clip=$(realpath "${1:?the clip to check with, or a folder of clips}")
 shift
 checks=("$@")
-[ ${#checks[@]} -gt 0 ] || checks=(resume seed full bad names memory)
+[ ${#checks[@]} -gt 0 ] || checks=(resume seed full disk bad names memory)
 reword=$(realpath "${REWORD:-$(dirname "$0")/../target/release/reword}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 failures=0
+quick=(${STEPS:+--steps "$STEPS"})
 
 fail() {
     echo "FAILED: $*"
@@ -40,10 +46,13 @@ expect() { # CODE TEXT NAME... -- ARGUMENTS
 length() { ffprobe -v error -show_entries format=duration -of csv=p=0 "$1"; }
 
 resume() {
-    local arguments=(sync "$clip" --speech "$clip" --quiet)
+    local arguments=(sync "$clip" --speech "$clip" --quiet "${quick[@]}")
     local begin end
     begin=$(date +%s%N)
-    "$reword" "${arguments[@]}" -o whole.mp4 >/dev/null || return $(fail "sync")
+    "$reword" "${arguments[@]}" -o whole.mp4 >/dev/null || {
+        fail "sync"
+        return
+    }
     end=$(date +%s%N)
     local lasts=$(((end - begin) / 1000000))
     for share in 5 20 35 50 60 70 80 90 97; do
@@ -53,6 +62,7 @@ resume() {
         sleep "$(awk "BEGIN {print $lasts * $share / 100000}")"
         kill -9 $id 2>/dev/null
         wait $id 2>/dev/null
+        [ ! -e out.mp4 ] || [ "$share" -ge 95 ] || fail "killed at $share %: an output is there"
         "$reword" "${arguments[@]}" --resume -o out.mp4 >/dev/null || fail "resuming at $share %"
         cmp -s whole.mp4 out.mp4 || fail "killed at $share %: other bytes"
         [ ! -e .out.mp4.reword ] || fail "killed at $share %: the job folder stays"
@@ -62,7 +72,7 @@ resume() {
 
 seed() {
     for name in one two; do
-        "$reword" sync "$clip" --speech "$clip" --seed 7 --quiet -o $name.mp4 >/dev/null
+        "$reword" sync "$clip" --speech "$clip" --seed 7 --quiet "${quick[@]}" -o $name.mp4 >/dev/null
     done
     cmp -s one.mp4 two.mp4 || fail "one seed gives two files"
     echo "seed: equal"
@@ -76,7 +86,7 @@ full() {
         said=$( (
             ulimit -f $kilobytes
             trap '' XFSZ
-            exec "$reword" sync "$clip" --speech "$clip" --quiet -o box/out.mp4
+            exec "$reword" sync "$clip" --speech "$clip" --quiet "${quick[@]}" -o box/out.mp4
         ) 2>&1)
         code=$?
         if [ $code -ne 0 ]; then
@@ -86,8 +96,29 @@ full() {
         [ ! -e box/out.mp4 ] || [ $code -eq 0 ] || fail "full after $kilobytes KiB: half a file"
         echo "full after $kilobytes KiB: $code ${said%%$'\n'*}"
         # With room again it goes on.
-        "$reword" sync "$clip" --speech "$clip" --quiet --resume -o box/out.mp4 >/dev/null || fail "going on after $kilobytes KiB"
+        "$reword" sync "$clip" --speech "$clip" --quiet "${quick[@]}" --resume -o box/out.mp4 >/dev/null || fail "going on after $kilobytes KiB"
         rm -rf box
+    done
+}
+
+# A disk that is really full: needs root, for a small file system in memory.
+disk() {
+    local size said code
+    mkdir -p tiny
+    for size in 64 300 900 2000; do
+        if ! mount -t tmpfs -o size=${size}k tmpfs tiny 2>/dev/null; then
+            echo "disk: left out, no file system can be mounted here"
+            return
+        fi
+        said=$("$reword" sync "$clip" --speech "$clip" --quiet "${quick[@]}" -o tiny/out.mp4 2>&1 >/dev/null)
+        code=$?
+        if [ $code -ne 0 ]; then
+            [ $code -eq 1 ] || fail "a disk of $size KiB: exit code $code: $said"
+            [[ $said == *"disk is full"* ]] || fail "a disk of $size KiB: no word of it: $said"
+            [ ! -e tiny/out.mp4 ] || fail "a disk of $size KiB: half a file"
+        fi
+        echo "a disk of $size KiB: $code ${said%%$'\n'*}"
+        umount tiny
     done
 }
 
@@ -148,35 +179,39 @@ names() {
     echo "names: done"
 }
 
-# The largest resident sets of the binary and its decoding children together, in MiB.
+# The largest resident sets of the binary and its decoding children together, in MiB, as `most`.
 peak() {
     "$@" >/dev/null &
-    local id=$! most=0 now
+    local id=$! now
+    most=0
     while kill -0 $id 2>/dev/null; do
         now=$(ps -o rss= --pid $id --ppid $id | awk '{sum += $1} END {print int(sum / 1024)}')
         [ "${now:-0}" -gt $most ] && most=$now
         sleep 0.2
     done
     wait $id || fail "$*"
-    echo $most
 }
 
 memory() {
-    local minutes=${MINUTES:-20} short long
+    local minutes=${MINUTES:-20} most short long
     for seconds in 60 $((minutes * 60)); do
         ffmpeg -v error -y -stream_loop -1 -i "$clip" -t $seconds -c:v libx264 -preset ultrafast -c:a aac long$seconds.mp4
     done
     for job in "edit --remove 30-31" "edit --remove 5-6 --remove 50-51"; do
         # shellcheck disable=SC2086
-        short=$(peak "$reword" ${job%% *} long60.mp4 ${job#* } --quiet -o short.mp4)
+        peak "$reword" ${job%% *} long60.mp4 ${job#* } --quiet -o short.mp4
+        short=$most
         # shellcheck disable=SC2086
-        long=$(peak "$reword" ${job%% *} long$((minutes * 60)).mp4 ${job#* } --quiet -o long.mp4)
+        peak "$reword" ${job%% *} long$((minutes * 60)).mp4 ${job#* } --quiet -o long.mp4
+        long=$most
         echo "memory, $job: $short MiB for 1 min, $long MiB for $minutes min"
         [ "$long" -le 2500 ] || fail "$long MiB for $minutes min"
     done
     if [ -n "${SYNC:-}" ]; then
-        short=$(peak "$reword" sync long60.mp4 --speech long60.mp4 --quiet -o short.mp4)
-        long=$(peak "$reword" sync long$((minutes * 60)).mp4 --speech long$((minutes * 60)).mp4 --quiet -o long.mp4)
+        peak "$reword" sync long60.mp4 --speech long60.mp4 --quiet "${quick[@]}" -o short.mp4
+        short=$most
+        peak "$reword" sync long$((minutes * 60)).mp4 --speech long$((minutes * 60)).mp4 --quiet "${quick[@]}" -o long.mp4
+        long=$most
         echo "memory, sync: $short MiB for 1 min, $long MiB for $minutes min"
         [ "$long" -le 2500 ] || fail "$long MiB for $minutes min"
     fi
