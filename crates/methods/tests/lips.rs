@@ -106,9 +106,19 @@ fn seeing_model() -> EditYourself {
     model_of(&config)
 }
 
+/// A model that is shown counterparts, and hands over what it changes about them.
+fn changing_model() -> EditYourself {
+    let mut config = config();
+    config["edit_yourself"]["recorded_context"] = true.into();
+    config["edit_yourself"]["counterparts"] = true.into();
+    model_of(&config)
+}
+
 /// A picture that moves; what lies in the masked box can be changed.
 struct Crops {
     mouth: f32,
+    /// The mouth of counterparts.
+    lent: f32,
     asked: Vec<u64>,
 }
 
@@ -125,6 +135,23 @@ impl CropSource for Crops {
                 }
             })
             .collect())
+    }
+
+    fn counterpart(&mut self, frame: FrameIndex) -> Result<Vec<f32>, BoxError> {
+        let recorded = std::mem::replace(&mut self.mouth, self.lent);
+        let crop = self.crop(frame);
+        self.mouth = recorded;
+        crop
+    }
+}
+
+impl Crops {
+    fn of(mouth: f32) -> Self {
+        Self {
+            mouth,
+            lent: mouth,
+            asked: Vec::new(),
+        }
     }
 }
 
@@ -180,10 +207,7 @@ fn job(ranges: Vec<LipRange>) -> LipJob {
 
 fn run(model: &EditYourself, job: &LipJob, sound: f32, mouth: f32) -> Kept {
     let mut kept = Kept::default();
-    let mut crops = Crops {
-        mouth,
-        asked: Vec::new(),
-    };
+    let mut crops = Crops::of(mouth);
     let report = model
         .run(job, &mut crops, &mel(sound), &mut kept, None)
         .unwrap();
@@ -266,8 +290,54 @@ fn a_model_that_sees_the_recorded_mouth_uses_it() {
 }
 
 #[test]
+fn a_model_of_counterparts_hands_over_its_change_of_them() {
+    let mut job = job(vec![range(0..12, 0..12)]);
+    job.references = References::Fixed(Vec::new());
+    let made = |model: &EditYourself, recorded: f32, lent: f32| {
+        let mut kept = Kept::default();
+        let mut crops = Crops {
+            lent,
+            ..Crops::of(recorded)
+        };
+        model
+            .run(&job, &mut crops, &mel(0.0), &mut kept, None)
+            .unwrap();
+        kept.crops
+    };
+    // The lent mouth is what it sees, the recorded one is not.
+    let changing = changing_model();
+    let changes = made(&changing, 0.2, 0.6);
+    assert_eq!(changes, made(&changing, 0.9, 0.6));
+    assert_ne!(changes, made(&changing, 0.2, 0.5));
+    // What a model that sees the same mouth makes, less the change, is that mouth as the
+    // autoencoder knows it, whatever the sound was.
+    let seeing = {
+        let mut config = config();
+        config["edit_yourself"]["recorded_context"] = true.into();
+        model_of(&config)
+    };
+    let base = |sound: f32| -> Vec<Option<f32>> {
+        let whole = run(&seeing, &job, sound, 0.6).crops;
+        let changes = run(&changing, &job, sound, 0.6).crops;
+        let pixels = |kept: Vec<MadeCrop>| kept.into_iter().flat_map(|made| made.pixels);
+        pixels(whole)
+            .zip(pixels(changes))
+            .map(|(whole, change)| (0.01..0.99).contains(&whole).then_some(whole - change))
+            .collect()
+    };
+    let mut compared = 0;
+    for (one, other) in base(0.0).into_iter().zip(base(1.7)) {
+        if let (Some(one), Some(other)) = (one, other) {
+            assert!((one - other).abs() < 1e-4, "{one} {other}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 500, "{compared}");
+}
+
+#[test]
 fn a_resumed_job_equals_an_undisturbed_one_bit_for_bit() {
-    for model in [model(), seeing_model()] {
+    for model in [model(), seeing_model(), changing_model()] {
         resumed_equals_undisturbed(&model);
     }
 }
@@ -282,19 +352,13 @@ fn resumed_equals_undisturbed(model: &EditYourself) {
             stop_after: Some(stop),
             ..Kept::default()
         };
-        let mut crops = Crops {
-            mouth: 0.2,
-            asked: Vec::new(),
-        };
+        let mut crops = Crops::of(0.2);
         let stopped = model.run(&job, &mut crops, &mel(0.0), &mut kept, None);
         assert!(stopped.is_err());
         let (held, state) = kept.states.pop().unwrap();
         kept.crops.truncate(held);
         kept.stop_after = None;
-        let mut crops = Crops {
-            mouth: 0.2,
-            asked: Vec::new(),
-        };
+        let mut crops = Crops::of(0.2);
         let report = model
             .run(&job, &mut crops, &mel(0.0), &mut kept, Some(&state))
             .unwrap();
@@ -303,10 +367,7 @@ fn resumed_equals_undisturbed(model: &EditYourself) {
     }
     let other = LipJob { seed: 6, ..job };
     let state = &whole.states[0].1;
-    let mut crops = Crops {
-        mouth: 0.2,
-        asked: Vec::new(),
-    };
+    let mut crops = Crops::of(0.2);
     let error = model
         .run(
             &other,
@@ -349,10 +410,7 @@ fn jobs_that_make_no_sense_are_refused_with_their_numbers() {
         ),
         (vec![range(0..9, 2..9)], "2..9 have crops"),
     ] {
-        let mut crops = Crops {
-            mouth: 0.2,
-            asked: Vec::new(),
-        };
+        let mut crops = Crops::of(0.2);
         let error = model
             .run(
                 &job(ranges),

@@ -44,6 +44,9 @@ pub struct EditYourselfConfig {
     /// what the model changes about it, not the picture itself.
     #[serde(default)]
     pub counterparts: bool,
+    /// Share of the model's change of a counterpart that is handed over.
+    #[serde(default = "one")]
+    pub change_share: f64,
     /// What the masked box is filled with before encoding, in -1..1.
     pub context_fill: f64,
     /// Reference frames at most.
@@ -133,6 +136,12 @@ impl EditYourselfConfig {
                     ));
                 }
             }
+        }
+        if !(0.0..=1.0).contains(&self.change_share) {
+            return Some(format!(
+                "change_share {} must lie in 0..=1",
+                self.change_share
+            ));
         }
         if self.counterparts && !self.recorded_context {
             return Some("counterparts need recorded_context, which shows them".to_owned());

@@ -45,6 +45,10 @@ const JUMP: f32 = 0.1;
 /// still the same there.
 pub const REACH: u64 = 250;
 
+/// Source frames around the shown one that do not lend it their lips: its own movement is the one
+/// that has to go, and its neighbours show it too.
+const APART: u64 = 8;
+
 /// Moments that are weighed for a frame.
 const CANDIDATES: usize = 40;
 
@@ -125,11 +129,17 @@ fn candidates(wish: &Wish, moments: &[Moment]) -> Vec<(usize, f32)> {
     } else {
         0..moments.len()
     };
+    // A clip that is too short for others lends what it has.
+    let apart = |moment: &Moment| moment.frame.0.abs_diff(wish.shown.0) > APART;
+    let others = moments
+        .get(range.clone())
+        .is_some_and(|near| near.iter().any(apart));
     let mut found: Vec<(usize, f32)> = moments
         .iter()
         .enumerate()
         .take(range.end)
         .skip(range.start)
+        .filter(|(_, moment)| !others || apart(moment))
         .map(|(index, moment)| {
             let squares = wish
                 .pose
@@ -219,12 +229,21 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_lead_on_from_what_is_recorded() {
-        // All mouths are alike: then the frames' own lips are as good as any, and go on unbroken.
-        let moments: Vec<Moment> = (0..90).map(|n| moment(n, 0.0, 0.0)).collect();
-        let wishes: Vec<Wish> = (10..20).map(|n| wish(&moments[n], 0.0)).collect();
-        let path = choose(&wishes, &moments, Some(FrameIndex(9)), Some(FrameIndex(20)));
-        assert_eq!(path, (10..20).map(FrameIndex).collect::<Vec<_>>());
+    fn the_first_lips_lead_on_from_the_recorded_ones_and_never_are_the_frames_own() {
+        // The mouth before the range is wide open; two moments fit alike, one of them follows a
+        // mouth that was open too.
+        let mut moments: Vec<Moment> = (0..90).map(|n| moment(n, 0.0, 0.0)).collect();
+        moments[9] = moment(9, 2.0, 0.0);
+        moments[10] = moment(10, 1.5, 0.0);
+        moments[40] = moment(40, 1.0, 0.0);
+        moments[60] = moment(60, 1.4, 0.0);
+        let path = choose(
+            &[wish(&moments[10], 1.2)],
+            &moments,
+            Some(FrameIndex(9)),
+            None,
+        );
+        assert_eq!(path, vec![FrameIndex(60)]);
     }
 
     proptest! {

@@ -165,6 +165,7 @@ pub(super) mod tests {
             context_cells: None,
             recorded_context: false,
             counterparts: false,
+            change_share: 1.0,
             context_fill: 0.0,
             references: 3,
             block_latents: 9,

@@ -125,7 +125,7 @@ impl Run<'_> {
     fn hand_over(&mut self, frames: Range<u64>, area: &Region, video: &Tensor) -> Result<()> {
         let video = video.squeeze(0)?.to_dtype(DType::F32)?;
         let video = if self.model.config.counterparts {
-            (video * 0.5)?.clamp(-1.0, 1.0)?
+            (video * (0.5 * self.model.config.change_share))?.clamp(-1.0, 1.0)?
         } else {
             video.affine(0.5, 0.5)?.clamp(0.0, 1.0)?
         };

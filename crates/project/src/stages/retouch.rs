@@ -10,6 +10,9 @@ use media::image::RgbF32;
 /// Over which part of the crop's side the change fades in from the made box's border.
 const FEATHER: f32 = 0.1;
 
+/// Crop pixels whose change is taken as one.
+const COARSE: usize = 2;
+
 /// Adds a change to a frame. `size` is the crop's side in pixels.
 pub(crate) fn add(
     frame: &mut Frame,
@@ -17,19 +20,18 @@ pub(crate) fn add(
     mouth: &Mouth,
     size: usize,
 ) -> Result<(), ProjectError> {
+    let (width, height) = (mouth.image.width, mouth.image.height);
+    // Detail is the lent lips'; what the small model adds to it is the pattern of its cells.
+    let coarse = mouth.image.resize(width / COARSE, height / COARSE);
+    let smooth = coarse.resize(width, height);
     let mut change = RgbF32::new(size, size);
-    for y in 0..mouth.image.height {
-        for x in 0..mouth.image.width {
-            change.set_pixel(mouth.x + x, mouth.y + y, mouth.image.pixel(x, y));
+    for y in 0..height {
+        for x in 0..width {
+            change.set_pixel(mouth.x + x, mouth.y + y, smooth.pixel(x, y));
         }
     }
     let unit = 1.0 / size as f32;
-    let edges = [
-        mouth.x,
-        mouth.y,
-        mouth.x + mouth.image.width,
-        mouth.y + mouth.image.height,
-    ];
+    let edges = [mouth.x, mouth.y, mouth.x + width, mouth.y + height];
     let [left, top, right, bottom] = edges.map(|pixels| pixels as f32 * unit);
     let area = Rect::new(left, top, right, bottom);
     let patch = placement.paste(&change, &area, FEATHER, frame.width(), frame.height());
