@@ -2,6 +2,7 @@
 //!
 //! The clips are made from the sample: its frames on a 1280x720 picture, played forwards and backwards.
 
+use super::shared::render_request;
 use crate::arguments::BenchArguments;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -10,9 +11,7 @@ use media::image::Rgb8;
 use media::info::{ColourTags, Rotation};
 use media::render::{BoxError, NewClip, Sound, write_clip};
 use media::{AudioBlock, Clip, Frame, OpenOptions, PixelFormat};
-use project::{
-    ChangeRequest, FaceRequest, Precision, RegionRequest, RenderRequest, Report, Silent,
-};
+use project::{ChangeRequest, Report, Silent};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -85,7 +84,8 @@ fn lips(clips: &[PathBuf], settings: &Settings, terminal: &Terminal) -> Result<(
         let mut line = String::new();
         for (sound, (sum, count)) in [clip, other].into_iter().zip(&mut sums) {
             let output = folder.path().join("out.mp4");
-            project::sync(&request(clip, &output, settings), sound, &mut Silent)?;
+            let request = render_request(clip.clone(), output.clone(), settings)?;
+            project::sync(&request, sound, &mut Silent)?;
             let made = project::mouth_openings(&output)?;
             if let Ok(value) = measure::lips::opening_correlation(&made, &truth) {
                 *sum += value;
@@ -106,27 +106,8 @@ fn lips(clips: &[PathBuf], settings: &Settings, terminal: &Terminal) -> Result<(
     Ok(())
 }
 
-fn request(clip: &Path, output: &Path, settings: &Settings) -> RenderRequest {
-    RenderRequest {
-        clip: clip.to_owned(),
-        output: output.to_owned(),
-        model: None,
-        steps: settings.steps,
-        seed: settings.seed,
-        audio_guidance: settings.audio_guidance,
-        region: RegionRequest::Lip,
-        face: FaceRequest::Speaking,
-        preview: false,
-        from: None,
-        to: None,
-        memory: None,
-        precision: Precision::F32,
-        resume: false,
-    }
-}
-
 fn measure(name: &str, clip: &Path, settings: &Settings) -> Result<Report, Failure> {
-    let request = request(clip, &clip.with_extension("out.mp4"), settings);
+    let request = render_request(clip.to_owned(), clip.with_extension("out.mp4"), settings)?;
     let report = if name == "sync" {
         project::sync(&request, clip, &mut Silent)
     } else {
