@@ -237,7 +237,10 @@ impl MelEncoder {
     /// # Errors
     /// When the shapes do not fit.
     pub fn mouth(&self, features: &Tensor) -> Result<Option<Tensor>> {
-        self.mouth.as_ref().map(|head| head.read(features)).transpose()
+        self.mouth
+            .as_ref()
+            .map(|head| head.read(features))
+            .transpose()
     }
 
     /// The head that reads mouth shapes from features, where the file has it.

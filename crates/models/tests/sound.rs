@@ -14,6 +14,7 @@ fn encoder() -> MelEncoder {
         channels: 6,
         dilations: vec![1, 2, 4],
         mel_bands: 5,
+        mean_norm: false,
     };
     MelEncoder::load(&by_formula(&config.shapes(), 0.4), &config, &Device::Cpu).unwrap()
 }

@@ -62,7 +62,7 @@ fn mean_spectrum(mel: &dyn MelSource, bands: usize) -> Result<Vec<f32>> {
     let total = mel.frames();
     let mut levels = Vec::with_capacity(total);
     each_chunk(mel, |part| {
-        levels.extend(part.chunks_exact(bands).map(mean))
+        levels.extend(part.chunks_exact(bands).map(mean));
     })?;
     let mut sorted = levels;
     sorted.sort_unstable_by(f32::total_cmp);

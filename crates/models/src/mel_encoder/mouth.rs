@@ -179,10 +179,11 @@ mod tests {
         ];
         let inverse = inverted(matrix.clone()).unwrap();
         for (i, row) in matrix.iter().enumerate() {
-            for j in 0..3 {
-                let product: f64 = (0..3).map(|k| row[k] * inverse[k][j]).sum();
-                assert!((product - f64::from(u8::from(i == j))).abs() < 1e-12);
-            }
+            let products = |j: usize| -> f64 {
+                let column = inverse.iter().map(|row| row[j]);
+                row.iter().zip(column).map(|(a, b)| a * b).sum()
+            };
+            assert!((0..3).all(|j| (products(j) - f64::from(u8::from(i == j))).abs() < 1e-12));
         }
         assert!(inverted(vec![vec![1.0, 2.0], vec![2.0, 4.0]]).is_none());
     }

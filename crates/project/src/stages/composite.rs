@@ -192,6 +192,7 @@ mod tests {
             }
         }
         let mouth = Mouth {
+            change: false,
             x: 32,
             y: 128,
             image,

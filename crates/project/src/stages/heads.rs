@@ -66,7 +66,7 @@ impl Heads {
 
     /// All source frames that the head was followed through, with or without a face, ascending.
     pub(crate) fn frames(&self) -> impl Iterator<Item = FrameIndex> + '_ {
-        let crops = self.chosen.iter().flat_map(|chosen| chosen.crops());
+        let crops = self.chosen.iter().flat_map(face::track::Chosen::crops);
         crops
             .flat_map(|crop| crop.frames().start.0..crop.frames().end.0)
             .map(FrameIndex)

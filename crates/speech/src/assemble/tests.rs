@@ -157,7 +157,10 @@ fn surround_sound_without_a_quiet_moment_gets_a_tone_for_every_channel() {
     let out = all(assemble(track, &runs, &[], &Fades::default()).unwrap());
     assert_eq!(out.len(), 6);
     for (one, other) in out.iter().zip(out.iter().skip(1)) {
-        assert_ne!(one, other, "one noise on all channels sounds from one place");
+        assert_ne!(
+            one, other,
+            "one noise on all channels sounds from one place"
+        );
     }
 }
 
