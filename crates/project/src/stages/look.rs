@@ -89,9 +89,9 @@ mod tests {
         let margin = 4 + 2 + 2 * AROUND + 2;
         let at = |frame: u64| FrameIndex(frame.saturating_sub(margin))..FrameIndex(frame + margin);
         assert_eq!(runs(&["10-40"]), [at(250), at(1000)]);
-        let whole = FrameIndex(250 - margin)..FrameIndex(300 + margin);
+        let whole = FrameIndex(750 - margin)..FrameIndex(800 + margin);
         let start = FrameIndex(0)..FrameIndex(10 + margin);
-        assert_eq!(runs(&["10-12", "0-0.4"]), [start, whole]);
+        assert_eq!(runs(&["30-32", "0-0.4"]), [start, whole]);
         assert_eq!(runs(&["59-60"]).last().unwrap().end, FrameIndex(1500));
     }
 }
