@@ -62,7 +62,8 @@ resume() {
         sleep "$(awk "BEGIN {print $lasts * $share / 100000}")"
         kill -9 $id 2>/dev/null
         wait $id 2>/dev/null
-        [ ! -e out.mp4 ] || [ "$share" -ge 95 ] || fail "killed at $share %: an output is there"
+        # On a busy machine a run may be through before it is killed: then its output is whole.
+        [ ! -e out.mp4 ] || cmp -s whole.mp4 out.mp4 || fail "killed at $share %: half an output is there"
         "$reword" "${arguments[@]}" --resume -o out.mp4 >/dev/null || fail "resuming at $share %"
         cmp -s whole.mp4 out.mp4 || fail "killed at $share %: other bytes"
         [ ! -e .out.mp4.reword ] || fail "killed at $share %: the job folder stays"

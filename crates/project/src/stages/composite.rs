@@ -196,6 +196,7 @@ mod tests {
             x: 32,
             y: 128,
             image,
+            change: false,
         };
         let mut composer = Composer::new(256, 7);
         let mut twice = Vec::new();
