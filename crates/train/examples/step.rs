@@ -117,6 +117,7 @@ fn windows(parameters: &Parameters) -> Result<Vec<Window>> {
                     .collect(),
                 readings: None,
                 openings: None,
+                taught: None,
             })
         })
         .collect()

@@ -67,7 +67,9 @@ pub fn recipe(options: AdaptOptions, latents: usize) -> Result<Recipe> {
             [data]
             sources = [{{ path = "." }}]
             seconds = {seconds:?}
-            reference_frames = 16
+            reference_frames = 24
+            # Only looked at by models that see the recorded mouth.
+            counterparts = 2
             [batch]
             samples = 2
             copies = 2
@@ -93,7 +95,7 @@ pub fn recipe(options: AdaptOptions, latents: usize) -> Result<Recipe> {
             identity = 1.0
             [objective]
             readout = 0.2
-            references = "opening"
+            references = "alike"
             # One clip's latents are few for a reader of so many numbers.
             reader = {{ ridge = 3000.0, shape = 4 }}
             [log]

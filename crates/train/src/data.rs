@@ -1,5 +1,6 @@
 //! Footage: where clips are, what is computed once of each, and how samples are drawn from them.
 
+pub mod counterpart;
 pub mod curate;
 mod eigen;
 pub mod encode;
@@ -10,6 +11,7 @@ pub mod prepare;
 mod shape;
 pub mod shards;
 
+pub use counterpart::Pose;
 pub use encode::Encoder;
 pub use footage::{Footage, FootageClip};
 pub use library::{ClipLatents, Library};

@@ -16,6 +16,9 @@ pub enum TrainError {
     /// A network could not be built or run.
     #[error(transparent)]
     Model(Box<models::ModelError>),
+    /// The method's own parts could not be made.
+    #[error(transparent)]
+    Method(Box<methods::MethodError>),
     /// A weight file could not be read or written.
     #[error(transparent)]
     Weights(Box<nn::weights::WeightsError>),
@@ -107,6 +110,12 @@ pub enum TrainError {
 impl From<models::ModelError> for TrainError {
     fn from(error: models::ModelError) -> Self {
         Self::Model(Box::new(error))
+    }
+}
+
+impl From<methods::MethodError> for TrainError {
+    fn from(error: methods::MethodError) -> Self {
+        Self::Method(Box::new(error))
     }
 }
 

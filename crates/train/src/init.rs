@@ -8,6 +8,7 @@ use models::ModelFile;
 use models::audio_projection;
 use models::ltx::{TransformerConfig, VaeConfig};
 use models::mel_encoder::MelEncoderConfig;
+use models::sync_scorer::SyncScorerConfig;
 use serde_json::Value;
 
 use crate::error::{Result, TrainError};
@@ -16,11 +17,15 @@ use crate::random::{Draw, Purpose};
 use crate::stage::object;
 
 /// Names and shapes of a whole model by its config: transformer, projection, sound encoder with a mouth head of
-/// `readings` numbers, autoencoder.
+/// `readings` numbers, autoencoder. Of a config with `sync_scorer`, that network alone.
 ///
 /// # Errors
 /// When the config does not hold together.
 pub fn shapes(config: &Value, readings: usize) -> Result<BTreeMap<String, Vec<usize>>> {
+    if config.get("sync_scorer").is_some() {
+        let scorer: SyncScorerConfig = object(config, "sync_scorer")?;
+        return Ok(scorer.shapes());
+    }
     let mut all = BTreeMap::new();
     let mut put = |prefix: &str, shapes: BTreeMap<String, Vec<usize>>| {
         for (name, shape) in shapes {

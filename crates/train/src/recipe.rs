@@ -14,7 +14,10 @@ use sha2::{Digest as _, Sha256};
 
 pub use data::{Batch, DataRecipe, MaskKind, Source};
 pub use model::{DTypeName, ModelRecipe, OptimiserRecipe, Part, RateScale, RuleName};
-pub use objective::{Objective, ReadoutRecipe, References, SoundObjective, VaeObjective};
+pub use objective::{
+    Objective, ReadoutRecipe, References, SoundObjective, SyncObjective, TeacherRecipe,
+    VaeObjective,
+};
 
 use crate::conditions::ConditionRates;
 use crate::data::prepare::hex;
@@ -32,6 +35,8 @@ pub enum StageName {
     Vae,
     /// The transformer, by masked flow matching.
     EditYourself,
+    /// The scorer of lips against sound.
+    SyncScorer,
 }
 
 impl StageName {
@@ -41,6 +46,7 @@ impl StageName {
             Self::AudioEncoder => "audio-encoder",
             Self::Vae => "vae",
             Self::EditYourself => "edit-yourself",
+            Self::SyncScorer => "sync-scorer",
         }
     }
 }
@@ -113,6 +119,9 @@ pub struct Recipe {
     /// Losses of the stage `audio-encoder`.
     #[serde(default)]
     pub sound: SoundObjective,
+    /// Losses of the stage `sync-scorer`.
+    #[serde(default)]
+    pub sync: SyncObjective,
     /// Losses of the stage `vae`.
     #[serde(default)]
     pub vae: VaeObjective,

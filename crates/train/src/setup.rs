@@ -19,7 +19,8 @@ use crate::params::Parameters;
 use crate::pattern::Patterns;
 use crate::recipe::{Recipe, StageName};
 use crate::stage::{
-    Cells, EditYourselfStage, PictureClip, SoundClip, SoundStage, Stage, VaeStage, object,
+    Cells, EditYourselfStage, PictureClip, SoundClip, SoundStage, Stage, SyncClip, SyncStage,
+    VaeStage, object,
 };
 
 /// What a recipe's names mean here.
@@ -54,9 +55,14 @@ pub fn stage(recipe: &Recipe, around: &Surroundings<'_>) -> Result<Box<dyn Stage
         side: 256,
     };
     let json = file.config()?;
-    let options = PrepareOptions {
-        side: object::<methods::edit_yourself::EditYourselfConfig>(&json, "edit_yourself")?.crop,
-        ..options
+    let options = if recipe.stage == StageName::SyncScorer {
+        options
+    } else {
+        let config: methods::edit_yourself::EditYourselfConfig = object(&json, "edit_yourself")?;
+        PrepareOptions {
+            side: config.crop,
+            ..options
+        }
     };
     let clips = look(&footage, &options, around)?;
     Ok(match recipe.stage {
@@ -78,6 +84,30 @@ pub fn stage(recipe: &Recipe, around: &Surroundings<'_>) -> Result<Box<dyn Stage
                 parameters,
                 train,
                 held_out,
+            )?)
+        }
+        StageName::SyncScorer => {
+            let (mut train, mut held_out) = (Vec::new(), Vec::new());
+            for (clip, faces) in &clips {
+                if let Ok(sync) = SyncClip::new(&clip.id, &clip.identity, clip.weight, faces) {
+                    let list = if clip.held_out {
+                        &mut held_out
+                    } else {
+                        &mut train
+                    };
+                    list.push(sync);
+                }
+            }
+            let align = match &recipe.sync.align {
+                Some(path) => Some(ModelFile::open(around.base.join(path))?),
+                None => None,
+            };
+            Box::new(SyncStage::new(
+                recipe.clone(),
+                parameters,
+                train,
+                held_out,
+                align.as_ref(),
             )?)
         }
         StageName::Vae => {
@@ -132,6 +162,29 @@ pub fn weights(recipe: &Recipe, around: &Surroundings<'_>) -> Result<ModelFile> 
         return Ok(file);
     }
     init::renewed(&file, &model.fresh, recipe.seed)
+}
+
+/// `recipe` with the weights of a file, for measuring them.
+///
+/// # Errors
+/// When the file is not there.
+pub fn of_weights(mut recipe: Recipe, weights: &Path) -> Result<Recipe> {
+    let path = std::fs::canonicalize(weights).map_err(TrainError::io(weights))?;
+    recipe.model.config = None;
+    recipe.model.parts.clear();
+    recipe.model.add = None;
+    recipe.model.fresh = Patterns::default();
+    recipe.model.weights = Some(path.display().to_string());
+    Ok(recipe)
+}
+
+/// What a stage says of the weights that it was made with.
+///
+/// # Errors
+/// When a sample can't be read or shapes do not fit.
+pub fn validated(stage: &mut dyn Stage) -> Result<crate::stage::Validation> {
+    let values = stage.parameters().tracked();
+    stage.validate(&values, 0)
 }
 
 /// What moves and what stays, with low-rank additions where the recipe wants them.
@@ -242,14 +295,21 @@ fn library(
         candle_core::DType::F32,
         &device,
     )?;
-    let config = object(json, "edit_yourself")?;
-    let cells = Cells::of_crop(&config);
+    let config: methods::edit_yourself::EditYourselfConfig = object(json, "edit_yourself")?;
+    if config.recorded_context && recipe.data.counterparts == 0 {
+        return Err(TrainError::Recipe(
+            "the model sees the recorded mouth, which would tell it the answer: data.counterparts must be at least 1"
+                .to_owned(),
+        ));
+    }
+    let cells = Cells::of_crop(&config)?;
     let encoder = Encoder {
         vae: &vae,
         digest: vae_digest(file)?,
         config: &config,
         cells: &cells,
         references: recipe.data.reference_frames,
+        counterparts: recipe.data.counterparts,
     };
     let agreement = Agreement::new(recipe, file, json)?;
     let (total, progress) = (clips.len(), around.progress);

@@ -3,6 +3,8 @@
 mod edit_yourself;
 mod network;
 mod sound;
+mod sync_scorer;
+mod teacher;
 mod vae;
 mod window;
 
@@ -15,6 +17,8 @@ pub use edit_yourself::EditYourselfStage;
 pub(crate) use network::object;
 pub use network::{Heard, Network, Noised};
 pub use sound::{BestOffset, SoundClip, SoundStage};
+pub use sync_scorer::{SyncClip, SyncStage};
+pub use teacher::Teacher;
 pub use vae::{PictureClip, VaeStage};
 pub use window::{Cells, Window};
 

@@ -59,6 +59,7 @@ fn verify_transformer_gradient_parity() {
                     .collect(),
                 readings: None,
                 openings: None,
+                taught: None,
             }
         })
         .collect();

@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use train::data::{ClipLatents, Library};
+use train::data::{ClipLatents, Library, Pose};
 use train::engine::{Run, StepReport, Unwatched, Watcher};
 use train::log::Journal;
 use train::params::Parameters;
 use train::random::{Draw, Purpose};
 use train::ranks::{Meeting, Ranks};
-use train::recipe::Recipe;
-use train::stage::{Cells, EditYourselfStage, Network, Stage as _, Validation};
+use train::recipe::{Recipe, TeacherRecipe};
+use train::stage::{Cells, EditYourselfStage, Network, Stage as _, Teacher, Validation};
 use train::{TrainError, init};
 
 /// The fixture's sizes, wide enough to learn by heart.
@@ -84,7 +84,7 @@ fn clip(number: u64, cells: &Cells) -> ClipLatents {
         identity: format!("person {number}"),
         weight: 1.0,
         rate: 25.0,
-        context: clean.clone(),
+        shown: vec![clean.clone()],
         references: clean
             .index_select(&index, 0)
             .unwrap()
@@ -98,6 +98,13 @@ fn clip(number: u64, cells: &Cells) -> ClipLatents {
         shapes: (0..frames)
             .map(|f| vec![opening(f as f64) as f32, (f as f32 * 0.1).cos(), 1.0])
             .collect(),
+        poses: vec![
+            Pose {
+                nose: [[0.5, 0.5]; 3],
+                lips: [0.5, 0.7],
+            };
+            frames
+        ],
         readings: None,
     }
 }
@@ -382,4 +389,132 @@ fn half_precision_sees_the_same_losses() {
             whole.steps
         );
     }
+}
+
+#[test]
+fn features_are_moved_to_what_the_picture_shows() {
+    let file = init::fresh(&config(true), 3, 5).unwrap();
+    let network = Network::of_file(&file, DType::F32).unwrap();
+    let library = Library {
+        train: (0..4).map(|n| clip(n, &network.cells)).collect(),
+        held_out: Vec::new(),
+        cells: network.cells.clone(),
+    };
+    let options = TeacherRecipe {
+        shape: 2,
+        ridge: 1e-3,
+        ..TeacherRecipe::default()
+    };
+    let teacher = Teacher::fit(&library, &network.encoder, &options).unwrap();
+    let clip = &library.train[1];
+    let frames = clip.mel.len() / 80;
+    let mel = Tensor::from_slice(&clip.mel, (1, frames, 80), &Device::Cpu).unwrap();
+    let features = network.encoder.forward(&mel).unwrap().squeeze(0).unwrap();
+    let truth = teacher.truth(clip, None).unwrap();
+    assert_eq!(truth.dim(0).unwrap(), features.dim(0).unwrap());
+    let apart = |features: &Tensor| {
+        let said = teacher.read(features).unwrap();
+        let truth = truth.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let squares = said.iter().zip(&truth).map(|(a, b)| (a - b).powi(2));
+        squares.sum::<f32>() / truth.len() as f32
+    };
+    let moved = teacher.moved(&features, &truth).unwrap();
+    // The way back is damped a little, so a rest remains.
+    assert!(
+        apart(&moved) < 0.05 * apart(&features).max(0.02),
+        "{} of {}",
+        apart(&moved),
+        apart(&features)
+    );
+    let mut draw = Draw::new(1, Purpose::Augment, 0, 0);
+    let noisy = teacher.truth(clip, Some(&mut draw)).unwrap();
+    let off = (noisy - &truth).unwrap().sqr().unwrap().mean_all().unwrap();
+    let off = off.to_scalar::<f32>().unwrap().sqrt();
+    assert!(off > 0.15 && off < 0.6, "{off}");
+}
+
+#[test]
+fn a_model_that_sees_a_mouth_learns_from_counterparts() {
+    let mut config = config(true);
+    config["edit_yourself"]["recorded_context"] = true.into();
+    config["edit_yourself"]["context_cells"] =
+        serde_json::json!({"rows": [4, 8], "columns": [1, 7]});
+    let recipe = recipe(
+        r#"
+        steps = 6
+        batch = { samples = 4, copies = 2, latents = [4] }
+        conditions = { audio = 1.0, first_frame = 0.0, video = 1.0, identity = 1.0 }
+        log = { validate_every = 6, validate = 2 }
+        [model]
+        config = "in memory"
+        train = ["model.diffusion_model.*"]
+        [optimiser]
+        rate = 3e-3
+        muon_rate = 0.02
+        muon_scale = "like-adamw"
+        [objective]
+        readout = 0.3
+        references = "alike"
+        reader = { ridge = 10.0, shape = 1 }
+        estimate = { floor = 0.1 }
+        teacher = { shape = 2, ridge = 1.0 }
+        "#,
+    );
+    let file = init::fresh(&config, 3, 5).unwrap();
+    let parameters = Parameters::of_file(&file, &recipe.model.train, &recipe.model.freeze).unwrap();
+    let network =
+        Network::of_parameters(&parameters, &parameters.tracked(), None, DType::F32).unwrap();
+    // The lower half of the grid without its outer columns, less the mouth.
+    assert_eq!(network.cells.context.len(), 4 * 6 - 12);
+    let mut train: Vec<ClipLatents> = (0..4).map(|n| clip(n, &network.cells)).collect();
+    // Each is shown the latents of a later moment.
+    for clip in &mut train {
+        let order: Vec<u32> = (0..8).map(|n| (n + 3) % 8).collect();
+        let order = Tensor::new(order, &Device::Cpu).unwrap();
+        clip.shown = vec![clip.clean.index_select(&order, 0).unwrap()];
+    }
+    let library = Library {
+        train,
+        held_out: Vec::new(),
+        cells: network.cells,
+    };
+    let mut stage = EditYourselfStage::new(recipe.clone(), parameters, library).unwrap();
+    let mut ranks = Ranks::alone();
+    let mut watcher = Losses::default();
+    Run::start(&recipe, &mut stage, &mut ranks, None)
+        .unwrap()
+        .finish(&mut watcher)
+        .unwrap();
+    assert!(watcher.steps.iter().all(|loss| loss.is_finite()));
+    let measures = &watcher.validations[0].measures;
+    for group in ["training", "training/recorded", "training/taught"] {
+        for name in ["own", "leak", "follow"] {
+            assert!(
+                measures.contains_key(&format!("{group}/{name}")),
+                "{measures:?}"
+            );
+        }
+    }
+    // The encoder that is taught past has to stand still.
+    let text = recipe
+        .text()
+        .unwrap()
+        .replace("\"model.diffusion_model.*\"", "\"audio_encoder.*\"");
+    let moving = Recipe::parse("moving", &text).unwrap();
+    let parameters = Parameters::of_file(&file, &moving.model.train, &moving.model.freeze).unwrap();
+    let library = Library {
+        train: vec![],
+        held_out: vec![],
+        cells: Network::of_file(&file, DType::F32).unwrap().cells,
+    };
+    let reader = train::recipe::Objective {
+        readout: 0.0,
+        ..moving.objective.clone()
+    };
+    let moving = Recipe {
+        objective: reader,
+        ..moving
+    };
+    let error = EditYourselfStage::new(moving, parameters, library).unwrap_err();
+    assert!(error.to_string().contains("stays as it is"), "{error}");
 }

@@ -10,6 +10,7 @@ use methods::edit_yourself::EditYourselfConfig;
 use models::ltx::Vae;
 use nn::weights::{Checkpoint, save};
 
+use super::counterpart::{Cut, Patch, other_moments, pasted};
 use super::footage::FootageClip;
 use super::library::ClipLatents;
 use super::prepare::{Faces, PrepareOptions};
@@ -18,7 +19,7 @@ use crate::random::{Draw, Purpose};
 use crate::stage::Cells;
 
 /// Raised when what is computed changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Latents that are encoded at once.
 const PIECE: usize = 8;
@@ -36,6 +37,16 @@ pub struct Encoder<'a> {
     pub cells: &'a Cells,
     /// Reference frames of a clip.
     pub references: usize,
+    /// Counterparts of a clip, for models that see the recorded mouth.
+    pub counterparts: usize,
+}
+
+/// What is kept of a clip.
+struct Encoded {
+    /// What the model is shown in place of the video, `[n, G, C]` each.
+    shown: Vec<Tensor>,
+    clean: Tensor,
+    references: Tensor,
 }
 
 impl Encoder<'_> {
@@ -62,12 +73,21 @@ impl Encoder<'_> {
             ));
         }
         let name = format!(
-            "{}-{}-{VERSION}-{}-{offset}-{frames}-{}-{}.latents.safetensors",
-            faces.digest, self.digest, self.config.crop, self.references, self.config.context_fill
+            "{}-{}-{VERSION}-{}-{offset}-{frames}-{}-{}-{}.latents.safetensors",
+            faces.digest,
+            self.digest,
+            self.config.crop,
+            self.references,
+            self.config.context_fill,
+            self.shown()
         );
         let kept = options.cache.as_ref().map(|folder| folder.join(name));
         let read = kept.as_deref().filter(|kept| kept.exists()).map(read);
-        let (context, clean, references) = if let Some(Ok(found)) = read {
+        let Encoded {
+            shown,
+            clean,
+            references,
+        } = if let Some(Ok(found)) = read {
             found
         } else {
             let found = self.encode(clip, faces, offset, frames, options)?;
@@ -82,16 +102,26 @@ impl Encoder<'_> {
             identity: clip.identity.clone(),
             weight: clip.weight,
             rate: faces.rate,
-            context,
+            shown,
             clean,
             references,
             reference_frames: self.reference_frames(frames),
             mel: Arc::clone(&faces.mel),
             offset: faces.first + offset as u64,
             openings: faces.openings.get(part.clone()).unwrap_or(&[]).to_vec(),
-            shapes: faces.shapes.get(part).unwrap_or(&[]).to_vec(),
+            shapes: faces.shapes.get(part.clone()).unwrap_or(&[]).to_vec(),
+            poses: faces.poses.get(part).unwrap_or(&[]).to_vec(),
             readings: None,
         })
+    }
+
+    /// What the model is shown, in a word.
+    fn shown(&self) -> String {
+        if self.config.recorded_context {
+            format!("counterparts{}", self.counterparts)
+        } else {
+            "filled".to_owned()
+        }
     }
 
     /// Frames spread over a clip.
@@ -103,7 +133,7 @@ impl Encoder<'_> {
             .collect()
     }
 
-    /// Latents of the filled video and of the video `[n, G, C]`, and masked cells of references, as bf16.
+    /// Latents of what is shown and of the video `[n, G, C]`, and masked cells of references, as bf16.
     fn encode(
         &self,
         clip: &FootageClip,
@@ -111,11 +141,24 @@ impl Encoder<'_> {
         offset: usize,
         frames: usize,
         options: &PrepareOptions,
-    ) -> Result<(Tensor, Tensor, Tensor)> {
+    ) -> Result<Encoded> {
         let (s, side) = (self.config.temporal_stride, self.config.crop);
         let references = self.reference_frames(frames);
-        let mut streams = [self.vae.encoder().stream(), self.vae.encoder().stream()];
-        let (mut parts, mut singles) = ([Vec::new(), Vec::new()], Vec::new());
+        let others = self.others(clip, faces, offset, frames, options)?;
+        let (rows, columns) = self.config.mask_box();
+        let fill = (
+            (rows.clone(), columns.clone()),
+            self.config.context_fill as f32,
+        );
+        // The video itself, then what is shown in its place: the filled video, or counterparts.
+        let count = if self.config.recorded_context {
+            others.cuts.len()
+        } else {
+            1
+        };
+        let mut streams: Vec<_> = (0..=count).map(|_| self.vae.encoder().stream()).collect();
+        let mut parts: Vec<Vec<Tensor>> = vec![Vec::new(); count + 1];
+        let mut singles = Vec::new();
         let mut start = 0;
         while start < frames {
             // The first piece has one frame more than whole latents.
@@ -133,34 +176,79 @@ impl Encoder<'_> {
                     singles.push(self.tokens(&self.vae.encode(&video)?)?);
                 }
             }
-            let fill = (self.config.mask_box(), self.config.context_fill as f32);
-            for ((stream, parts), fill) in
-                streams.iter_mut().zip(&mut parts).zip([Some(&fill), None])
-            {
-                parts.push(self.tokens(&stream.push(&video_of(&crops, fill)?)?)?);
+            for (n, (stream, parts)) in streams.iter_mut().zip(&mut parts).enumerate() {
+                let video = match n.checked_sub(1) {
+                    None => video_of(&crops, None)?,
+                    Some(n) if self.config.recorded_context => {
+                        let made = others.paste(n, start, &crops, (&rows, &columns));
+                        video_of(&made, None)?
+                    }
+                    Some(_) => video_of(&crops, Some(&fill))?,
+                };
+                parts.push(self.tokens(&stream.push(&video)?)?);
             }
             start = end;
         }
-        let [context, clean] = &parts;
         let inside = Tensor::new(self.cells.inside.as_slice(), &Device::Cpu)?;
         // Short clips repeat reference frames.
+        let mut own: Vec<u64> = references.clone();
+        own.dedup();
         let singles: Vec<Tensor> = (0..self.references)
             .filter_map(|n| {
-                let mut own: Vec<u64> = references.clone();
-                own.dedup();
                 let place = own.iter().position(|f| Some(f) == references.get(n))?;
                 singles.get(place).cloned()
             })
             .collect();
-        let bf16 = |parts: &[Tensor]| -> Result<Tensor> {
+        let bf16 = |parts: &Vec<Tensor>| -> Result<Tensor> {
             Ok(Tensor::cat(parts, 0)?.to_dtype(DType::BF16)?)
         };
         let references = Tensor::cat(&singles, 0)?.index_select(&inside, 1)?;
-        Ok((
-            bf16(context)?,
-            bf16(clean)?,
-            references.to_dtype(DType::BF16)?,
-        ))
+        let mut all = parts.iter().map(bf16).collect::<Result<Vec<_>>>()?;
+        Ok(Encoded {
+            clean: all.remove(0),
+            shown: all,
+            references: references.to_dtype(DType::BF16)?,
+        })
+    }
+
+    /// Which lips counterparts of a stretch get, and the mouths to take them from.
+    fn others<'f>(
+        &self,
+        clip: &FootageClip,
+        faces: &'f Faces,
+        offset: usize,
+        frames: usize,
+        options: &PrepareOptions,
+    ) -> Result<Others<'f>> {
+        let poses = faces.poses.get(offset..offset + frames).unwrap_or(&[]);
+        let mut others = Others {
+            poses,
+            moments: Vec::new(),
+            cuts: Vec::new(),
+            patches: Vec::new(),
+        };
+        if !self.config.recorded_context || self.counterparts == 0 {
+            return Ok(others);
+        }
+        for n in 0..self.counterparts as u64 {
+            let number = name_number(&clip.id).wrapping_add(n << 32);
+            let mut draw = Draw::new(0, Purpose::Augment, u64::MAX, number);
+            others.moments.push(other_moments(poses, &mut draw));
+            others.cuts.push(Cut::draw(&mut draw));
+        }
+        let (rows, columns) = self.config.mask_box();
+        let side = self.config.crop;
+        let mut start = 0;
+        while start < frames {
+            let end = (start + PIECE * self.config.temporal_stride).min(frames);
+            let range = offset + start..offset + end;
+            let crops = faces.crops(&clip.path, range, side, options.sandbox)?;
+            others
+                .patches
+                .extend(crops.iter().map(|crop| Patch::of(crop, (&rows, &columns))));
+            start = end;
+        }
+        Ok(others)
     }
 
     /// Normalised latents `[1, C, L, h, w]` as `[L, G, C]`.
@@ -171,6 +259,39 @@ impl Encoder<'_> {
             .reshape((channels, count, rows * columns))?
             .permute((1, 2, 0))?
             .contiguous()?)
+    }
+}
+
+/// Counterparts on their way.
+struct Others<'f> {
+    poses: &'f [super::counterpart::Pose],
+    moments: Vec<Vec<usize>>,
+    cuts: Vec<Cut>,
+    patches: Vec<Patch>,
+}
+
+impl Others<'_> {
+    /// `crops`, frames `start..` of the stretch, with the mouths of counterpart `n`.
+    fn paste(
+        &self,
+        n: usize,
+        start: usize,
+        crops: &[Rgb8],
+        mask: (&std::ops::Range<usize>, &std::ops::Range<usize>),
+    ) -> Vec<Rgb8> {
+        crops
+            .iter()
+            .zip(start..)
+            .map(|(crop, frame)| {
+                let moment = self.moments.get(n).and_then(|m| m.get(frame)).copied();
+                let found = moment.and_then(|moment| {
+                    let own = self.poses.get(frame)?;
+                    let other = (self.patches.get(moment)?, self.poses.get(moment)?);
+                    Some(pasted(crop, own, other, mask, self.cuts.get(n)?))
+                });
+                found.unwrap_or_else(|| crop.clone())
+            })
+            .collect()
     }
 }
 
@@ -233,20 +354,32 @@ fn name_number(name: &str) -> u64 {
     })
 }
 
-fn write(path: &Path, (context, clean, references): &(Tensor, Tensor, Tensor)) -> Result<()> {
+fn write(path: &Path, found: &Encoded) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
     }
-    let tensors = BTreeMap::from([
-        ("context".to_owned(), context.clone()),
-        ("clean".to_owned(), clean.clone()),
-        ("references".to_owned(), references.clone()),
+    let mut tensors = BTreeMap::from([
+        ("clean".to_owned(), found.clean.clone()),
+        ("references".to_owned(), found.references.clone()),
     ]);
+    for (n, shown) in found.shown.iter().enumerate() {
+        tensors.insert(format!("shown.{n}"), shown.clone());
+    }
     Ok(save(path, &tensors, &BTreeMap::new())?)
 }
 
-fn read(path: &Path) -> Result<(Tensor, Tensor, Tensor)> {
+fn read(path: &Path) -> Result<Encoded> {
     let file = Checkpoint::open(path)?;
     let tensor = |name: &str| file.tensor(name, DType::BF16, &Device::Cpu);
-    Ok((tensor("context")?, tensor("clean")?, tensor("references")?))
+    let count = file
+        .names()
+        .filter(|name| name.starts_with("shown."))
+        .count();
+    Ok(Encoded {
+        shown: (0..count)
+            .map(|n| tensor(&format!("shown.{n}")))
+            .collect::<std::result::Result<_, _>>()?,
+        clean: tensor("clean")?,
+        references: tensor("references")?,
+    })
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use methods::edit_yourself::OPENINGS;
 
+use super::counterpart::Pose;
 use super::shape::ShapeBasis;
 use crate::error::{Result, TrainError};
 use crate::loss::Readout;
@@ -13,6 +15,12 @@ use crate::stage::{Cells, Window};
 
 /// Probability that a window may start at a clip's first latent, which is unlike the others.
 const FROM_START: f64 = 0.15;
+
+/// Fewest frames that are alike enough in pose.
+const NEAR: usize = 12;
+
+/// By how much of all openings a reference may miss the one that the method names.
+const OFF: f64 = 0.06;
 
 /// What training needs of a clip.
 #[derive(Debug, Clone)]
@@ -25,8 +33,9 @@ pub struct ClipLatents {
     pub weight: f64,
     /// Frames a second.
     pub rate: f64,
-    /// Latents of the filled video, all cells, normalised `[n, G, C]`.
-    pub context: Tensor,
+    /// Latents of what the model may be shown in place of the video, all cells, normalised `[n, G, C]`: the filled
+    /// video, or counterparts; none when it is shown the video itself.
+    pub shown: Vec<Tensor>,
     /// Latents of the video `[n, G, C]`.
     pub clean: Tensor,
     /// Masked cells of single frames, each encoded alone `[R, inside, C]`.
@@ -41,6 +50,8 @@ pub struct ClipLatents {
     pub openings: Vec<f32>,
     /// Lips and jaw of every frame, see [`super::shape_of`].
     pub shapes: Vec<Vec<f32>>,
+    /// How the head is held in every frame.
+    pub poses: Vec<Pose>,
     /// What the mouth reader should read `[n, K]`, once there is a reader.
     pub readings: Option<Tensor>,
 }
@@ -145,6 +156,15 @@ impl Library {
             .flatten()
             .map(|frame| clip.openings.get((frame - clip.offset) as usize).copied())
             .collect::<Option<Vec<f32>>>();
+        let which = if clip.shown.len() > 1 {
+            draw.below(clip.shown.len())
+        } else {
+            0
+        };
+        let shown = match clip.shown.get(which) {
+            Some(shown) => part(shown)?,
+            None => part(&clip.clean)?,
+        };
         let chosen = self.references(clip, first, latents, references, kind, draw);
         let index: Vec<u32> = chosen.iter().map(|n| *n as u32).collect();
         let references = if index.is_empty() {
@@ -156,7 +176,7 @@ impl Library {
                 .to_dtype(DType::F32)?
         };
         Ok(Window {
-            context: part(&clip.context)?,
+            context: shown,
             clean: part(&clip.clean)?,
             references,
             first,
@@ -165,6 +185,7 @@ impl Library {
             sound,
             readings: clip.readings.as_ref().map(part).transpose()?,
             openings,
+            taught: None,
         })
     }
 
@@ -178,15 +199,13 @@ impl Library {
         kind: References,
         draw: &mut Draw,
     ) -> Vec<usize> {
-        let s = self.cells.frames as u64;
-        let start = (first as u64 * s).saturating_sub(s - 1);
-        let end = (first + latents - 1) as u64 * s;
+        let own = self.cells.frames_of(first, latents);
         let all = 0..clip.reference_frames.len();
         let outside: Vec<usize> = all
             .clone()
             .filter(|n| {
                 let frame = clip.reference_frames.get(*n).copied().unwrap_or(0);
-                !(start..=end).contains(&frame)
+                !own.contains(&frame)
             })
             .collect();
         let mut pool: Vec<usize> = if outside.len() >= count {
@@ -217,6 +236,7 @@ impl Library {
                     })
                     .collect()
             }
+            References::Alike => alike(clip, &pool, &own, count, draw),
         }
     }
 
@@ -275,4 +295,50 @@ impl Library {
         readout.importance = Tensor::new(importance, &Device::Cpu)?;
         Ok(readout)
     }
+}
+
+/// Of the frames in `pool` those whose head is held as in `own`, and of these the ones with the openings that the method
+/// names, a little off: the crop follows eyes and bridge, so the tip of the nose tells how the head is turned.
+fn alike(
+    clip: &ClipLatents,
+    pool: &[usize],
+    own: &std::ops::Range<u64>,
+    count: usize,
+    draw: &mut Draw,
+) -> Vec<usize> {
+    let tip = |frame: u64| {
+        let pose = clip.poses.get(frame as usize);
+        pose.map_or([0.5; 2], |pose| {
+            let [tip, ..] = pose.nose;
+            tip
+        })
+    };
+    let (mut x, mut y) = (0.0, 0.0);
+    for frame in own.clone() {
+        let [a, b] = tip(frame);
+        x += a / (own.end - own.start).max(1) as f32;
+        y += b / (own.end - own.start).max(1) as f32;
+    }
+    let frame = |n: &usize| clip.reference_frames.get(*n).copied().unwrap_or(0);
+    let distance = |n: &usize| {
+        let [a, b] = tip(frame(n));
+        (a - x).powi(2) + (b - y).powi(2)
+    };
+    let mut near = pool.to_vec();
+    near.sort_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.cmp(b)));
+    near.truncate((near.len() / 3).max(NEAR));
+    let opening = |n: &usize| {
+        let opening = clip.openings.get(frame(n) as usize);
+        opening.copied().unwrap_or(0.0)
+    };
+    near.sort_by(|a, b| opening(a).total_cmp(&opening(b)).then(a.cmp(b)));
+    OPENINGS
+        .into_iter()
+        .take(count)
+        .filter_map(|share| {
+            let share = (share + draw.between(-OFF, OFF)).clamp(0.0, 1.0);
+            let place = (share * near.len().saturating_sub(1) as f64).round() as usize;
+            near.get(place).copied()
+        })
+        .collect()
 }

@@ -15,11 +15,15 @@ use sha2::{Digest as _, Sha256};
 use speech::mel::{MEL_BANDS, log_mel};
 use units::{FrameIndex, SampleRate};
 
+use super::counterpart::Pose;
 use super::shape::{LIPS, shape_of};
 use crate::error::{Result, TrainError};
 
 /// Raised when what is computed changes, so that old files are not taken.
 const VERSION: u32 = 1;
+
+/// Tip of the nose, its base, and its root between the eyes.
+const NOSE: [usize; 3] = [1, 2, 168];
 
 /// Rate of the mel's sound.
 const RATE: u32 = 16_000;
@@ -54,6 +58,8 @@ pub struct Faces {
     pub openings: Vec<f32>,
     /// Lips and jaw of each frame in the crop, see [`shape_of`].
     pub shapes: Vec<Vec<f32>>,
+    /// How the head is held in each frame.
+    pub poses: Vec<Pose>,
     /// Mel frames of the clip's sound from frame 0 of the clip on, 80 values each.
     pub mel: Arc<Vec<f32>>,
 }
@@ -72,13 +78,7 @@ impl Faces {
     /// Centre of the lips of a frame, crop pixels.
     pub fn lips(&self, frame: usize, side: f32) -> [f32; 2] {
         let shape = self.shapes.get(frame).map_or(&[][..], Vec::as_slice);
-        let (mut x, mut y) = (0.0, 0.0);
-        let (points, _) = shape.as_chunks::<2>();
-        for [px, py] in points.iter().take(LIPS.len()) {
-            x += px / LIPS.len() as f32;
-            y += py / LIPS.len() as f32;
-        }
-        [x * side / 10.0, y * side / 10.0]
+        lips_of(shape).map(|v| v * side / 10.0)
     }
 
     /// Head crops of frames of the stretch (`range` counts from its first), `side` pixels.
@@ -207,6 +207,7 @@ impl Found {
         let crop = HeadCrop::of_points(FrameIndex::ZERO, points);
         let mut placements = Vec::with_capacity(count);
         let mut shapes = Vec::with_capacity(count);
+        let mut poses = Vec::with_capacity(count);
         let side = options.side as f32;
         for (n, points) in self.landmarks.iter().enumerate() {
             let place = crop
@@ -216,7 +217,13 @@ impl Found {
                 .iter()
                 .map(|point| place.to_unit(*point).map(|v| v * side))
                 .collect();
-            shapes.push(shape_of(&in_crop, side));
+            let shape = shape_of(&in_crop, side);
+            let point = |n: usize| in_crop.get(n).map_or([0.5; 2], |p| p.map(|v| v / side));
+            poses.push(Pose {
+                nose: NOSE.map(point),
+                lips: lips_of(&shape).map(|v| v / 10.0),
+            });
+            shapes.push(shape);
             placements.push(*place);
         }
         Ok(Faces {
@@ -230,6 +237,7 @@ impl Found {
                 .map(|p| face::mouth_opening(p))
                 .collect(),
             shapes,
+            poses,
             mel: Arc::new(self.mel),
         })
     }
@@ -279,6 +287,17 @@ impl Found {
             mel: tensor("mel")?.flatten_all()?.to_vec1::<f32>()?,
         })
     }
+}
+
+/// Centre of the lips of a shape, in its own tenths of the crop.
+fn lips_of(shape: &[f32]) -> [f32; 2] {
+    let (mut x, mut y) = (0.0, 0.0);
+    let (points, _) = shape.as_chunks::<2>();
+    for [px, py] in points.iter().take(LIPS.len()) {
+        x += px / LIPS.len() as f32;
+        y += py / LIPS.len() as f32;
+    }
+    [x, y]
 }
 
 /// Stretches of a track without a gap, as ranges of its list.

@@ -138,7 +138,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Solves `(gram + ridge I) x = right` by Cholesky in `f64`.
-fn solve(gram: &[Vec<f32>], right: &[Vec<f32>], ridge: f64) -> Result<Vec<Vec<f32>>> {
+pub(crate) fn solve(gram: &[Vec<f32>], right: &[Vec<f32>], ridge: f64) -> Result<Vec<Vec<f32>>> {
     let n = gram.len();
     let bad =
         || TrainError::Data("the latents do not determine a reader; raise the ridge".to_owned());

@@ -145,6 +145,7 @@ impl Recipe {
             "within -1..1",
         );
         c.count("data.reference_frames", data.reference_frames, 1, 256);
+        c.count("data.counterparts", data.counterparts, 0, 16);
         let batch = &self.batch;
         c.count("batch.samples", batch.samples, 1, 65_536);
         c.count("batch.copies", batch.copies, 1, 64);
@@ -249,6 +250,8 @@ impl Recipe {
             ("sound.follow", self.sound.follow),
             ("sound.opening", self.sound.opening),
             ("sound.shape", self.sound.shape),
+            ("sync.others", self.sync.others),
+            ("sync.scale", self.sync.scale),
             ("vae.loss.absolute", self.vae.loss.absolute),
             ("vae.loss.squared", self.vae.loss.squared),
             ("vae.loss.detail", self.vae.loss.detail),
@@ -275,6 +278,12 @@ impl Recipe {
             ("sound.floor", self.sound.floor),
             ("sound.bands", self.sound.bands),
             ("sound.dropout", self.sound.dropout),
+            ("sync.mirror", self.sync.mirror),
+            ("sync.throat", self.sync.throat),
+            ("sync.room", self.sync.room),
+            ("sync.floor", self.sync.floor),
+            ("sync.others_voice", self.sync.others_voice),
+            ("sync.bands", self.sync.bands),
             ("vae.detail_from", self.vae.detail_from),
             ("vae.grey", self.vae.grey),
             ("vae.light", self.vae.light),
@@ -282,7 +291,32 @@ impl Recipe {
         ] {
             c.share(key, value);
         }
+        c.count("sync.most_offset", self.sync.most_offset, 0, 100);
+        let dropout = self.sync.dropout;
+        let holds = (0.0..1.0).contains(&dropout);
+        c.must(holds, "sync.dropout", dropout, "within 0..1, without 1");
         c.count("sound.components", self.sound.components, 1, 64);
+        if let Some(teacher) = &o.teacher {
+            c.share("objective.teacher.share", teacher.share);
+            c.count("objective.teacher.shape", teacher.shape, 1, 64);
+            c.weight("objective.teacher.noise", teacher.noise);
+            let ridge = teacher.ridge;
+            let range = "above 0 and at most 1e9";
+            let holds = ridge > 0.0 && ridge <= 1e9;
+            c.must(holds, "objective.teacher.ridge", ridge, range);
+        }
+        if let Some(estimate) = &o.estimate {
+            let floor = estimate.floor;
+            let range = "above 0 and at most 1000";
+            let holds = floor > 0.0 && floor <= 1000.0;
+            c.must(holds, "objective.estimate.floor", floor, range);
+            for weight in &estimate.cells {
+                c.weight("objective.estimate.cells", *weight);
+            }
+            let alone = o.face.is_none() && o.contrastive == 0.0 && o.lips_only == 0.0;
+            let range = "without objective.face, contrastive and lips_only";
+            c.must(alone, "objective.estimate", "with others", range);
+        }
         let ridge = o.reader.ridge;
         c.must(
             ridge > 0.0 && ridge <= 1e9,

@@ -67,6 +67,9 @@ pub struct DataRecipe {
     /// Frames of a clip that may be references.
     #[serde(default = "reference_frames")]
     pub reference_frames: usize,
+    /// Counterparts of a clip, for models with `recorded_context`: the same frames with the lips of other moments.
+    #[serde(default)]
+    pub counterparts: usize,
 }
 
 /// Samples a step.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::loss::{FaceWeights, Reconstruction};
+use crate::loss::{EstimateWeights, FaceWeights, Reconstruction};
 
 /// Losses of the stage `edit-yourself`. A weight of 0 leaves a part out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,10 @@ pub struct Objective {
     pub immiscible: usize,
     /// X-Dub's weights of face and lips, instead of eq. 8's plain mean.
     pub face: Option<FaceWeights>,
+    /// The error of the one-step estimate instead of the velocity's, for models that make a mouth out of another one.
+    pub estimate: Option<EstimateWeights>,
+    /// Features of the sound are moved to what the picture shows.
+    pub teacher: Option<TeacherRecipe>,
     /// SkyReels-Audio's gate: with this probability the loss looks at the lips alone.
     pub lips_only: f64,
     /// Squared error of the mouth reader on the one-step estimate.
@@ -47,6 +51,34 @@ pub enum References {
     Random,
     /// By the mouth's opening: closed, middle and open, so that the model sees teeth and lips.
     Opening,
+    /// As `methods` chooses them in use: of the frames whose head is held as in the window, those with the openings that
+    /// the method names, in its order.
+    Alike,
+}
+
+/// Teacher forcing of the sound's features, see [`crate::stage::Teacher`]. The sound encoder has to stay as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TeacherRecipe {
+    /// Share of the windows that are taught.
+    pub share: f64,
+    /// Components of the lips' shape that are taught besides the opening.
+    pub shape: usize,
+    /// Ridge of the reader.
+    pub ridge: f64,
+    /// Standard deviation of the noise in what is taught, before it is smoothed over 9 features.
+    pub noise: f64,
+}
+
+impl Default for TeacherRecipe {
+    fn default() -> Self {
+        Self {
+            share: 1.0,
+            shape: 16,
+            ridge: 100.0,
+            noise: 0.3,
+        }
+    }
 }
 
 impl Default for Objective {
@@ -56,6 +88,8 @@ impl Default for Objective {
             contrastive: 0.0,
             immiscible: 1,
             face: None,
+            estimate: None,
+            teacher: None,
             lips_only: 0.0,
             readout: 0.0,
             follow: 0.0,
@@ -128,6 +162,52 @@ impl Default for SoundObjective {
             floor: 0.4,
             bands: 0.4,
             dropout: 0.1,
+        }
+    }
+}
+
+/// Losses of the stage `sync-scorer`, and the probabilities of what is changed about a sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyncObjective {
+    /// A scorer of an earlier run that tells each clip's own offset, which is then taken out; relative to the recipe.
+    pub align: Option<String>,
+    /// Clips whose own offset is larger are left out, frames at 25 Hz.
+    pub most_offset: usize,
+    /// Weight of telling the own sound from the batch's others; telling the shift has weight one.
+    pub others: f64,
+    /// What agreements are multiplied with before the softmax.
+    pub scale: f64,
+    /// Share of the blocks' inner values that is blanked.
+    pub dropout: f64,
+    /// A mirrored face.
+    pub mirror: f64,
+    /// Another length of the vocal tract: mel bands stretched.
+    pub throat: f64,
+    /// Another level, tilt and ripple of the spectrum.
+    pub room: f64,
+    /// A noise floor.
+    pub floor: f64,
+    /// Somebody else speaking beside, quieter.
+    pub others_voice: f64,
+    /// Bands that are blanked, twice.
+    pub bands: f64,
+}
+
+impl Default for SyncObjective {
+    fn default() -> Self {
+        Self {
+            align: None,
+            most_offset: 5,
+            others: 0.5,
+            scale: 24.0,
+            dropout: 0.2,
+            mirror: 0.5,
+            throat: 0.8,
+            room: 0.6,
+            floor: 0.5,
+            others_voice: 0.3,
+            bands: 0.4,
         }
     }
 }

@@ -5,10 +5,12 @@ mod validate;
 pub(crate) use validate::correlation as series_correlation;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
 use super::network::{Heard, Network, Noised};
+use super::teacher::Teacher;
 use super::window::Window;
 use super::{Losses, Round, Stage, Validation};
 use crate::conditions::Conditions;
@@ -32,6 +34,7 @@ pub struct EditYourselfStage {
     library: Library,
     kept: Kept,
     readout: Option<Readout>,
+    teacher: Option<Arc<Teacher>>,
 }
 
 /// What of the networks lasts from round to round.
@@ -75,16 +78,37 @@ impl EditYourselfStage {
         } else {
             None
         };
+        let teacher = match &objective.teacher {
+            Some(options) => {
+                let moves = |name: &&String| name.starts_with("audio_encoder.");
+                if let Some(name) = tracked.keys().find(moves) {
+                    return Err(TrainError::Recipe(format!(
+                        "objective.teacher needs a sound encoder that stays as it is, but {name} is trained"
+                    )));
+                }
+                let network = Network::of_parameters(&parameters, &tracked, None, DType::F32)?;
+                let teacher = Teacher::fit(&library, &network.encoder, options)?;
+                Some(Arc::new(teacher))
+            }
+            None => None,
+        };
         Ok(Self {
             recipe,
             parameters,
             library,
             kept,
             readout,
+            teacher,
         })
     }
 
     fn network(&self) -> Result<Network> {
+        let mut network = self.untaught()?;
+        network.teacher.clone_from(&self.teacher);
+        Ok(network)
+    }
+
+    fn untaught(&self) -> Result<Network> {
         let lora = self.recipe.model.lora.as_ref();
         match &self.kept {
             Kept::Whole(network) => Ok(network.clone()),
@@ -132,13 +156,23 @@ impl EditYourselfStage {
                 let draw = |purpose| Draw::new(recipe.seed, purpose, round.step, index);
                 let clip = self.library.draw(&mut draw(Purpose::Order), latents)?;
                 let conditions = recipe.conditions.draw(&mut draw(Purpose::Conditions));
-                let window = self.library.window(
+                let mut window = self.library.window(
                     clip,
                     latents,
                     references,
                     recipe.objective.references,
                     &mut draw(Purpose::Window),
                 )?;
+                if let (Some(teacher), Some(options), Some(clip)) = (
+                    &self.teacher,
+                    &recipe.objective.teacher,
+                    self.library.train.get(clip),
+                ) {
+                    let mut draw = draw(Purpose::Augment);
+                    if draw.chance(options.share) {
+                        window.taught = Some(teacher.truth(clip, Some(&mut draw))?);
+                    }
+                }
                 Ok(Sample {
                     index,
                     window,
@@ -219,11 +253,29 @@ impl EditYourselfStage {
             .iter()
             .map(|window| network.clean(window, conditions))
             .collect::<Result<Vec<_>>>()?;
+        let bases = match &objective.estimate {
+            Some(_) => Some(bases(network, &windows, &clean, conditions)?),
+            None => None,
+        };
         let (noised, target, clean, times) = self.noise(&clean, samples, round)?;
         let velocity = network.velocities(&windows, &heard, conditions, &noised)?;
         let elements = velocity.elem_count();
 
-        let flow = self.flow(network, &velocity, &target, conditions, round)?;
+        let flow = match objective.estimate.as_ref().zip(bases) {
+            Some((weights, base)) => {
+                let index = Tensor::new(noised.window.as_slice(), &Device::Cpu)?;
+                let (cells, _) = network.noised_cells(conditions);
+                loss::estimate_flow(
+                    &velocity,
+                    &target,
+                    &times,
+                    &weights.map(cells.len())?,
+                    &base.index_select(&index, 0)?,
+                    weights.floor,
+                )?
+            }
+            None => self.flow(network, &velocity, &target, conditions, round)?,
+        };
         let plain = loss::squared_error(&velocity.detach(), &target)?;
         let mut losses = Losses::new((&flow * objective.flow)?);
         losses.note("flow", &plain.mean_all()?)?;
@@ -350,6 +402,25 @@ impl EditYourselfStage {
         }
         Ok(())
     }
+}
+
+/// Mean squared difference between what is shown of the noised cells and the truth, `[windows]`.
+fn bases(
+    network: &Network,
+    windows: &[Window],
+    clean: &[Tensor],
+    conditions: Conditions,
+) -> Result<Tensor> {
+    let (cells, from) = network.noised_cells(conditions);
+    let each = windows
+        .iter()
+        .zip(clean)
+        .map(|(window, clean)| {
+            let shown = Window::pick(&window.context, from, &cells)?;
+            Ok(loss::squared_error(&shown, clean)?.mean_all()?)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Tensor::stack(&each, 0)?)
 }
 
 /// `1 - cos` between the mean estimated mouth of a copy and the mean of its references, in latent space: identity

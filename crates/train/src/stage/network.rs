@@ -1,6 +1,7 @@
 //! The networks of one round: from windows to velocities.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use methods::edit_yourself::EditYourselfConfig;
@@ -12,6 +13,7 @@ use models::ltx::{
 use models::mel_encoder::{MelEncoder, MelEncoderConfig};
 use models::{ModelError, ModelFile};
 
+use super::teacher::Teacher;
 use super::window::{Cells, Window};
 use crate::conditions::Conditions;
 use crate::error::{Result, TrainError};
@@ -34,6 +36,8 @@ pub struct Network {
     pub config: EditYourselfConfig,
     /// Cells of the crop.
     pub cells: Cells,
+    /// Moves features to what the picture shows, where windows are taught.
+    pub teacher: Option<Arc<Teacher>>,
 }
 
 /// What the sound encoder makes of a window.
@@ -79,7 +83,8 @@ impl Network {
             transformer: Transformer::load(file, &transformer_config, dtype, &device)?,
             encoder: MelEncoder::load(file, &encoder, &device)?,
             projection: AudioProjection::load(file, &audio, &device)?,
-            cells: Cells::of_crop(&config),
+            cells: Cells::of_crop(&config)?,
+            teacher: None,
             config,
         })
     }
@@ -137,6 +142,13 @@ impl Network {
                 self.encoder.mouth(&features.index_select(&index, 0)?)?
             }
             None => None,
+        };
+        let features = match (&self.teacher, &window.taught) {
+            (Some(teacher), Some(truth)) => {
+                let truth = truth.narrow(0, wanted.start, wanted.len())?;
+                teacher.moved(&features, &truth)?
+            }
+            _ => features,
         };
         let windows = windows(
             &features.unsqueeze(1)?,
@@ -375,13 +387,16 @@ impl Network {
                 });
             }
             if conditions.video {
-                let cells = &self.cells.outside;
-                tokens.push(Window::pick(&window.context, 0, cells)?);
-                own.extend(self.cells.positions(cells, &seconds));
-                groups.extend((0..latents).map(|n| ContextGroup {
-                    tokens: cells.len(),
-                    latent: Some(n as i64),
-                }));
+                // As the method has them: the cells around the mouth, then the mouth that is shown.
+                let shown = self.config.recorded_context.then_some(&self.cells.inside);
+                for cells in [Some(&self.cells.context), shown].into_iter().flatten() {
+                    tokens.push(Window::pick(&window.context, 0, cells)?);
+                    own.extend(self.cells.positions(cells, &seconds));
+                    groups.extend((0..latents).map(|n| ContextGroup {
+                        tokens: cells.len(),
+                        latent: Some(n as i64),
+                    }));
+                }
             }
             if conditions.first_frame {
                 let first = window.clean.narrow(0, 0, 1)?;

@@ -45,33 +45,12 @@ impl SoundClip {
     /// # Errors
     /// When it is too short.
     pub fn new(id: &str, weight: f64, faces: &Faces) -> Result<Self> {
-        let seconds = faces.len().saturating_sub(1) as f64 / faces.rate;
-        let count = (seconds * 25.0) as usize + 1;
-        let first = (faces.first as f64 / faces.rate * 100.0).round() as usize;
-        let at = |n: usize| {
-            let place = (n as f64 / 25.0 * faces.rate).min((faces.len() - 1) as f64);
-            let low = place.floor();
-            (low as usize, (place - low) as f32)
-        };
-        let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
-        let mut openings = Vec::with_capacity(count);
-        let mut shapes = Vec::with_capacity(count);
-        for n in 0..count {
-            let (low, share) = at(n);
-            let high = (low + 1).min(faces.len() - 1);
-            let opening = |n: usize| faces.openings.get(n).copied().unwrap_or(0.0);
-            openings.push(mix(opening(low), opening(high), share));
-            let shape = |n: usize| faces.shapes.get(n).map_or(&[][..], Vec::as_slice);
-            let pairs = shape(low).iter().zip(shape(high));
-            shapes.push(pairs.map(|(a, b)| mix(*a, *b, share)).collect::<Vec<f32>>());
-        }
-        let mel = faces.mel.get(first * BANDS..).unwrap_or(&[]);
-        let length = count * MELS * BANDS;
-        if count < 2 || mel.len() < length {
-            return Err(TrainError::Data(format!(
-                "{id}: its sound ends before its picture"
-            )));
-        }
+        let Course {
+            mel,
+            mut openings,
+            mut shapes,
+        } = at_25(id, faces)?;
+        let count = openings.len();
         centre(&mut openings);
         let width = shapes.first().map_or(0, Vec::len);
         for k in 0..width {
@@ -86,7 +65,7 @@ impl SoundClip {
         Ok(Self {
             id: id.to_owned(),
             weight,
-            mel: mel.get(..length).unwrap_or(&[]).to_vec(),
+            mel,
             openings,
             shapes,
             targets: Vec::new(),
@@ -123,6 +102,52 @@ impl SoundClip {
                 .contiguous()?,
         )
     }
+}
+
+/// A clip at 25 Hz, whatever its rate.
+pub(crate) struct Course {
+    /// Mel frames from the first frame on, four a frame, 80 values each.
+    pub(crate) mel: Vec<f32>,
+    /// Mouth openings.
+    pub(crate) openings: Vec<f32>,
+    /// Lips and jaw, tenths of the crop.
+    pub(crate) shapes: Vec<Vec<f32>>,
+}
+
+/// Faces and sound at 25 Hz.
+pub(crate) fn at_25(id: &str, faces: &Faces) -> Result<Course> {
+    let seconds = faces.len().saturating_sub(1) as f64 / faces.rate;
+    let count = (seconds * 25.0) as usize + 1;
+    let first = (faces.first as f64 / faces.rate * 100.0).round() as usize;
+    let at = |n: usize| {
+        let place = (n as f64 / 25.0 * faces.rate).min((faces.len() - 1) as f64);
+        let low = place.floor();
+        (low as usize, (place - low) as f32)
+    };
+    let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
+    let mut openings = Vec::with_capacity(count);
+    let mut shapes = Vec::with_capacity(count);
+    for n in 0..count {
+        let (low, share) = at(n);
+        let high = (low + 1).min(faces.len() - 1);
+        let opening = |n: usize| faces.openings.get(n).copied().unwrap_or(0.0);
+        openings.push(mix(opening(low), opening(high), share));
+        let shape = |n: usize| faces.shapes.get(n).map_or(&[][..], Vec::as_slice);
+        let pairs = shape(low).iter().zip(shape(high));
+        shapes.push(pairs.map(|(a, b)| mix(*a, *b, share)).collect::<Vec<f32>>());
+    }
+    let mel = faces.mel.get(first * BANDS..).unwrap_or(&[]);
+    let length = count * MELS * BANDS;
+    if count < 2 || mel.len() < length {
+        return Err(TrainError::Data(format!(
+            "{id}: its sound ends before its picture"
+        )));
+    }
+    Ok(Course {
+        mel: mel.get(..length).unwrap_or(&[]).to_vec(),
+        openings,
+        shapes,
+    })
 }
 
 /// Where mouth and sound go together best.

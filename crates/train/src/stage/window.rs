@@ -3,44 +3,45 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use methods::edit_yourself::EditYourselfConfig;
-use models::ltx::rope::{Position, latent_seconds};
+use methods::edit_yourself::{
+    Cells as Places, EditYourselfConfig, block_seconds, reference_seconds,
+};
+use models::ltx::rope::Position;
 
 use crate::error::{Result, TrainError};
 
-/// Masked and other cells of the crop's grid, row by row.
+/// The method's own cells, so that a model is trained on the tokens that it meets in use; with what training asks
+/// besides.
 #[derive(Debug, Clone)]
 pub struct Cells {
+    places: Places,
+    config: EditYourselfConfig,
     /// Cells that are made anew.
     pub inside: Vec<u32>,
     /// The others.
     pub outside: Vec<u32>,
-    /// Cells a row.
-    pub columns: usize,
-    /// Pixels a cell, a side.
-    pub stride: usize,
+    /// Those of the others that the transformer sees.
+    pub context: Vec<u32>,
     /// Frames a latent.
     pub frames: usize,
 }
 
 impl Cells {
     /// The head crop's.
-    pub fn of_crop(config: &EditYourselfConfig) -> Self {
-        let grid = config.grid();
-        let [top, bottom] = config.mask_cells.rows;
-        let [left, right] = config.mask_cells.columns;
-        let masked = |cell: &u32| {
-            let (row, column) = (*cell as usize / grid, *cell as usize % grid);
-            (top..bottom).contains(&row) && (left..right).contains(&column)
-        };
-        let (inside, outside) = (0..(grid * grid) as u32).partition(masked);
-        Self {
-            inside,
-            outside,
-            columns: grid,
-            stride: config.spatial_stride,
+    ///
+    /// # Errors
+    /// When the indices can't be made.
+    pub fn of_crop(config: &EditYourselfConfig) -> Result<Self> {
+        let places = Places::new(config, &Device::Cpu)?;
+        let list = |cells: &[usize]| cells.iter().map(|cell| *cell as u32).collect();
+        Ok(Self {
+            inside: list(&places.inside),
+            outside: list(&places.outside),
+            context: list(&places.context),
             frames: config.temporal_stride,
-        }
+            config: config.clone(),
+            places,
+        })
     }
 
     /// All cells.
@@ -50,65 +51,47 @@ impl Cells {
 
     /// Masked cells where the template puts the lips: the upper half of the box, without its outer columns.
     pub fn lips(&self) -> Vec<u32> {
-        let places = |f: &dyn Fn(usize) -> usize| {
-            self.inside
-                .iter()
-                .map(|c| f(*c as usize))
-                .collect::<Vec<_>>()
-        };
-        let (rows, columns) = (places(&|c| c / self.columns), places(&|c| c % self.columns));
-        let ends = |list: &[usize]| {
-            let least = list.iter().min().copied().unwrap_or(0);
-            (least, list.iter().max().copied().unwrap_or(0))
-        };
-        let ((top, bottom), (left, right)) = (ends(&rows), ends(&columns));
+        let [top, bottom] = self.config.mask_cells.rows;
+        let [left, right] = self.config.mask_cells.columns;
+        let grid = self.config.grid();
         let lips = |cell: &&u32| {
-            let (row, column) = (
-                **cell as usize / self.columns,
-                **cell as usize % self.columns,
-            );
-            row <= usize::midpoint(top, bottom) && column > left && column < right
+            let (row, column) = (**cell as usize / grid, **cell as usize % grid);
+            row <= usize::midpoint(top, bottom - 1) && column > left && column + 1 < right
         };
         self.inside.iter().filter(lips).copied().collect()
     }
 
     /// Places of `cells` at each of `seconds`, latent by latent.
     pub fn positions(&self, cells: &[u32], seconds: &[f64]) -> Vec<Position> {
-        let mut positions = Vec::with_capacity(cells.len() * seconds.len());
-        for second in seconds {
-            for cell in cells {
-                let (row, column) = (*cell as usize / self.columns, *cell as usize % self.columns);
-                positions.push([
-                    *second,
-                    (row * self.stride) as f64,
-                    (column * self.stride) as f64,
-                ]);
-            }
-        }
-        positions
+        let cells: Vec<usize> = cells.iter().map(|cell| *cell as usize).collect();
+        self.places.positions(&cells, seconds)
     }
 
-    /// Seconds of latents `first..first + count`, from the first of them on.
+    /// Seconds of latents `first..first + count` of a clip.
     pub fn seconds(&self, first: usize, count: usize, rate: f64) -> Vec<f64> {
-        let second = |n: usize| latent_seconds(n as i64, self.frames, rate, true);
-        (first..first + count)
-            .map(|n| second(n) - second(first))
-            .collect()
+        block_seconds(&self.config, first, count, rate)
     }
 
     /// Seconds of `count` references: latents -1, -2, ...
     pub fn reference_seconds(&self, count: usize, rate: f64) -> Vec<f64> {
-        (1..=count as i64)
-            .map(|n| latent_seconds(-n, self.frames, rate, true))
-            .collect()
+        reference_seconds(&self.config, count, rate)
+    }
+
+    /// Frames of latents `first..first + count`, half-open.
+    pub fn frames_of(&self, first: usize, count: usize) -> std::ops::Range<u64> {
+        let s = self.frames as u64;
+        let start = match first as u64 {
+            0 => 0,
+            n => s * (n - 1) + 1,
+        };
+        start..s * (first + count).saturating_sub(1) as u64 + 1
     }
 
     /// Frames whose sound a latent hears; latent 0 has one frame, `frames` times.
     pub fn sound_frames(&self, latent: usize) -> Vec<u64> {
-        let s = self.frames as u64;
-        match latent as u64 {
+        match latent {
             0 => vec![0; self.frames],
-            n => (s * (n - 1) + 1..=s * n).collect(),
+            n => self.frames_of(n, 1).collect(),
         }
     }
 }
@@ -116,7 +99,8 @@ impl Cells {
 /// One sample.
 #[derive(Debug, Clone)]
 pub struct Window {
-    /// Latents of the filled video, all cells `[L, G, C]`.
+    /// Latents of what the model is shown in place of the video, all cells `[L, G, C]`: the filled video, a
+    /// counterpart, or the video itself. A model with `recorded_context` sees its masked cells too.
     pub context: Tensor,
     /// Latents of the video, all cells `[L, G, C]`.
     pub clean: Tensor,
@@ -134,6 +118,9 @@ pub struct Window {
     pub readings: Option<Tensor>,
     /// Mouth opening of every frame in `sound`, for the sound encoder's own head.
     pub openings: Option<Vec<f32>>,
+    /// What the sound ought to tell of the mouth at every feature of the clip `[features, K]`, where features are taught
+    /// (see [`super::Teacher`]).
+    pub taught: Option<Tensor>,
 }
 
 impl Window {

@@ -3,6 +3,7 @@
 //! The loss does not show whether the sound is heard (first-experiments.md); this does, from the first hundred steps on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
@@ -63,68 +64,103 @@ impl EditYourselfStage {
         for (index, clip) in clips.iter().enumerate() {
             let mut draw = Draw::new(self.recipe.seed, Purpose::Validation, 0, index as u64);
             let first = (clip.latents() - latents).min(3);
+            let kind = match self.recipe.objective.references {
+                References::Random => References::Opening,
+                kind => kind,
+            };
             windows.push(self.library.cut(
                 clip,
                 first,
                 latents,
                 network.config.references,
-                References::Opening,
+                kind,
                 &mut draw,
             )?);
         }
+        self.measure(&network, &windows, name, &mut result)?;
+        // What training shows is another mouth; in use it is the recorded one, which may show through.
+        if network.config.recorded_context {
+            for window in &mut windows {
+                window.context = window.clean.clone();
+            }
+            let name = format!("{name}/recorded");
+            self.measure(&network, &windows, &name, &mut result)?;
+        }
+        if let Some(teacher) = &self.teacher {
+            let mut taught = network.clone();
+            taught.teacher = Some(Arc::clone(teacher));
+            for (window, clip) in windows.iter_mut().zip(&clips) {
+                window.taught = Some(teacher.truth(clip, None)?);
+            }
+            let name = format!("{name}/taught");
+            self.measure(&taught, &windows, &name, &mut result)?;
+        }
+        Ok(result)
+    }
+
+    /// Measures of `windows` under `name`.
+    fn measure(
+        &self,
+        network: &Network,
+        windows: &[Window],
+        name: &str,
+        result: &mut Validation,
+    ) -> Result<()> {
+        let latents = windows.first().map_or(Ok(0), Window::latents)?;
         let heard = windows
             .iter()
             .map(|window| Ok(detached(&network.hear(window)?)))
             .collect::<Result<Vec<_>>>()?;
         let mut others = heard.clone();
         others.rotate_left(1);
-        let own = self.sample(&network, &windows, &heard)?;
-        let error = (&own - Self::recorded(&network, &windows)?)?
+        let own = self.sample(network, windows, &heard)?;
+        let error = (&own - Self::recorded(network, windows)?)?
             .sqr()?
             .mean_all()?;
         result.measures.insert(
             format!("{name}/latent_error"),
             f64::from(error.to_scalar::<f32>()?),
         );
-        if let Some(readout) = &self.readout {
-            let other = self.sample(&network, &windows, &others)?;
-            let openings = |x: &Tensor| -> Result<Vec<Vec<f32>>> {
-                let (count, _, channels) = x.dims3()?;
-                let width = network.cells.inside.len() * channels;
-                let read = readout.read(&x.reshape((count, latents, width))?)?;
-                let read = read.narrow(2, 0, readout.openings)?.contiguous()?;
-                (0..count).map(|n| values(&read.get(n)?)).collect()
-            };
-            let (own, other) = (openings(&own)?, openings(&other)?);
-            let truth: Vec<Vec<f32>> = windows
-                .iter()
-                .map(|window| {
-                    let known = window.readings.as_ref().map(|r| readout.normalise(r));
-                    let known = known.transpose()?.map(|r| r.narrow(1, 0, readout.openings));
-                    values(
-                        &known
-                            .transpose()?
-                            .unwrap_or(Tensor::zeros(1, candle_core::DType::F32, &Device::Cpu)?)
-                            .contiguous()?,
-                    )
-                })
-                .collect::<Result<_>>()?;
-            let mut turned = truth.clone();
-            turned.rotate_left(1);
-            let mean = |a: &[Vec<f32>], b: &[Vec<f32>]| {
-                let sum: f64 = a.iter().zip(b).map(|(a, b)| correlation(a, b)).sum();
-                sum / a.len().max(1) as f64
-            };
-            // Own sound; what leaks from the picture under another's sound; and whether that other sound is followed.
-            for (key, value) in [
-                ("own", mean(&own, &truth)),
-                ("leak", mean(&other, &truth)),
-                ("follow", mean(&other, &turned)),
-            ] {
-                result.measures.insert(format!("{name}/{key}"), value);
-            }
+        let Some(readout) = &self.readout else {
+            return Ok(());
+        };
+        let other = self.sample(network, windows, &others)?;
+        let openings = |x: &Tensor| -> Result<Vec<Vec<f32>>> {
+            let (count, _, channels) = x.dims3()?;
+            let width = network.cells.inside.len() * channels;
+            let read = readout.read(&x.reshape((count, latents, width))?)?;
+            let read = read.narrow(2, 0, readout.openings)?.contiguous()?;
+            (0..count).map(|n| values(&read.get(n)?)).collect()
+        };
+        let (own, other) = (openings(&own)?, openings(&other)?);
+        let truth: Vec<Vec<f32>> = windows
+            .iter()
+            .map(|window| {
+                let known = window.readings.as_ref().map(|r| readout.normalise(r));
+                let known = known.transpose()?.map(|r| r.narrow(1, 0, readout.openings));
+                values(
+                    &known
+                        .transpose()?
+                        .unwrap_or(Tensor::zeros(1, candle_core::DType::F32, &Device::Cpu)?)
+                        .contiguous()?,
+                )
+            })
+            .collect::<Result<_>>()?;
+        let mut turned = truth.clone();
+        turned.rotate_left(1);
+        let mean = |a: &[Vec<f32>], b: &[Vec<f32>]| {
+            let sum: f64 = a.iter().zip(b).map(|(a, b)| correlation(a, b)).sum();
+            sum / a.len().max(1) as f64
+        };
+        // Own sound; what leaks from the picture under another's sound; and whether that other sound is followed.
+        for (key, value) in [
+            ("own", mean(&own, &truth)),
+            ("leak", mean(&other, &truth)),
+            ("follow", mean(&other, &turned)),
+        ] {
+            result.measures.insert(format!("{name}/{key}"), value);
         }
-        Ok(result)
+        Ok(())
     }
 
     /// Masked latents of the windows as recorded, `[B, N, C]`.
