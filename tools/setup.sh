@@ -4,7 +4,7 @@
 set -euo pipefail
 
 packages=(
-  build-essential clang libclang-dev pkg-config            # to compile and to bind libav
+  build-essential ca-certificates clang libclang-dev pkg-config   # to fetch, to compile and to bind libav
   libavcodec-dev libavformat-dev libavutil-dev             # libav: decoding, encoding, containers
   libavfilter-dev libavdevice-dev libswscale-dev libswresample-dev
   ffmpeg                                                   # makes test clips in odd formats
@@ -38,6 +38,19 @@ if ((${#missing[@]})); then
 fi
 
 if ! command -v cargo >/dev/null; then
-  echo "error: Rust is missing. Install it from https://rustup.rs, then run this again" >&2
+  if [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
+    echo "error: cargo is installed, but not on the path. Run:" >&2
+    echo "  . \"${CARGO_HOME:-$HOME/.cargo}/env\"" >&2
+  else
+    echo "error: Rust is missing. Install it from https://rustup.rs, then run this again" >&2
+  fi
+  exit 1
+fi
+
+needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../Cargo.toml")
+found=$(cargo --version | cut -d ' ' -f 2)
+if [ "$(printf '%s\n' "$needed" "${found%%-*}" | sort --version-sort | head -n 1)" != "$needed" ]; then
+  echo "error: Rust $found is too old, $needed is needed. Run:" >&2
+  echo "  rustup update stable" >&2
   exit 1
 fi
