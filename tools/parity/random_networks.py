@@ -309,6 +309,45 @@ def upsampler(rng):
     return Case("ltx-upsampler", model.state_dict(), dict(model.config), dict(latents=latents), dict(latents=model(latents)))
 
 
+@torch.no_grad()
+def audio_projection(rng):
+    """EditYourself eq. 3 and 4 and the pooling that we chose (there is no public code), in plain PyTorch."""
+    window, states, channels, dim = 4 * rng.randint(1, 8), rng.randint(1, 14), rng.randint(1, 40), rng.randint(1, 50)
+    c = channels
+    shapes = {"position": (window, states, c), "mix": (states,), "proj.weight": (dim, c), "proj.bias": (dim,),
+              "norm.weight": (dim,), "norm.bias": (dim,)}
+    for i in (0, 1):
+        shapes |= {f"pool.{i}.weight": (c, 1, 2), f"pool.{i}.bias": (c,)}
+    torch.manual_seed(rng.randrange(1 << 30))
+    w = {k: (torch.randn(v) / (v[-1] ** 0.5 if k == "proj.weight" else 2)).bfloat16().float() for k, v in shapes.items()}
+    w["norm.weight"] += 1
+    rate, fps, frames = rng.choice([50.0, 50.0, 25.0, 43.066]), rng.choice([25.0, 24000 / 1001, 29.97, 50.0, 8.0]), rng.randint(1, 30)
+    features = torch.randn(rng.randint(1, 3), rng.randint(1, 90), states, c)
+
+    def tokens(x, w):
+        u = torch.arange(frames, dtype=torch.float64)[:, None] * rate / fps + torch.arange(window) - (window - 1) / 2
+        k = u.floor()
+        last = x.shape[1] - 1
+        pick = lambda index: x[:, index.clamp(0, last).long()]  # [B, F, W, states, C]
+        share = (u - k).to(x.dtype)[..., None, None]
+        x = (1 - share) * pick(k) + share * pick(k + 1) + w["position"]
+        x = torch.einsum("bfwsc,s->bfcw", x, w["mix"]).flatten(0, 1)
+        for i in (0, 1):
+            x = torch.nn.functional.conv1d(x, w[f"pool.{i}.weight"], w[f"pool.{i}.bias"], stride=2, groups=c)
+        x = torch.nn.functional.linear(x.mT, w["proj.weight"], w["proj.bias"])
+        x = torch.nn.functional.layer_norm(x, x.shape[-1:], w["norm.weight"], w["norm.bias"], 1e-5)
+        return x.unflatten(0, (-1, frames))
+
+    config = {"dim": dim, "window": window, "hidden_states": states, "channels": channels, "feature_rate": 50.0}
+    prefix = rng.choice(["", "audio_projection.", "model.diffusion_model.audio_projection."])
+    inputs = dict(features=features, feature_rate=torch.tensor(rate), frame_rate=torch.tensor(fps), frames=torch.tensor(float(frames)))
+    # The two rates go through a file as 32 bit, so the reference takes them so, too.
+    rate, fps = float(inputs["feature_rate"]), float(inputs["frame_rate"])
+    return Case("audio-projection", {prefix + k: v for k, v in w.items()}, rng.choice([config, {"audio": config}, {"transformer": {"audio": config}}]),
+                inputs, dict(tokens=tokens(features, w)),
+                again=lambda d: ("tokens", tokens(features.to(d), {k: v.to(d) for k, v in w.items()})))
+
+
 def save(case, folder, rng):
     """Writes weights in a drawn layout; the argument for the config, and words for the line."""
     weights, config, words = case.weights, case.config, []
@@ -354,7 +393,7 @@ def main():
     makers = {
         "ltx-transformer": transformer, "ltx-vae-encode": lambda rng: vae(rng, "ltx-vae-encode"),
         "ltx-vae-decode": lambda rng: vae(rng, "ltx-vae-decode"), "t5-encoder": t5, "whisper-encoder": whisper,
-        "ltx-upsampler": upsampler,
+        "ltx-upsampler": upsampler, "audio-projection": audio_projection,
     }
     failed = 0
     for name, maker in makers.items():

@@ -14,7 +14,8 @@ pub(crate) use data::{
     SynthArguments,
 };
 pub(crate) use editing::{
-    ChangeArguments, DubArguments, EditArguments, PlanArguments, PlanFormat, SyncArguments,
+    ChangeArguments, DubArguments, EditArguments, ModelArguments, PlanArguments, PlanFormat,
+    SyncArguments,
 };
 pub(crate) use eval::{EvalArguments, LpipsName};
 pub(crate) use inspect::{BenchArguments, ForwardArguments, ModelsArguments, ModelsCommand};

@@ -102,6 +102,19 @@ impl Pass {
         self
     }
 
+    /// The same pass with another number of steps in its grid; what is left out at either end
+    /// keeps its share.
+    #[must_use]
+    pub fn with_steps(mut self, steps: usize) -> Self {
+        let own = self.schedule.steps().max(1);
+        self.schedule = self.schedule.with_steps(steps);
+        let steps = self.schedule.steps();
+        let share = |left_out: usize| (left_out * steps + own / 2) / own;
+        self.skip_initial = share(self.skip_initial).min(steps.saturating_sub(1));
+        self.skip_final = share(self.skip_final).min(steps.saturating_sub(self.skip_initial + 1));
+        self
+    }
+
     /// Guidance and blocks at timestep `t`: those of the first listed timestep not above it.
     pub fn at(&self, t: f64) -> StepGuidance {
         let index = self
@@ -138,11 +151,12 @@ pub struct Preset {
 }
 
 impl Preset {
-    /// A preset by name: `ltx-13b-dev` or `ltx-13b-distilled`.
+    /// A preset by name: `ltx-13b-dev`, `ltx-13b-distilled` or `ltx-2b`.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "ltx-13b-dev" => Some(Self::ltx_13b_dev()),
             "ltx-13b-distilled" => Some(Self::ltx_13b_distilled()),
+            "ltx-2b" => Some(Self::ltx_2b()),
             _ => None,
         }
     }
@@ -202,6 +216,33 @@ impl Preset {
         }
     }
 
+    /// Forty steps with the same guidance at each; the released settings have one pass, so the
+    /// second is that of the 13B model without its perturbed branch, whose block a smaller
+    /// model may lack.
+    pub fn ltx_2b() -> Self {
+        let guidance = Guidance {
+            scale: 3.0,
+            perturbed: 1.0,
+            rescale: 0.7,
+            ..Guidance::default()
+        };
+        Self {
+            first: Pass {
+                guidance: GuidanceSchedule {
+                    timesteps: vec![1.0],
+                    entries: vec![guidance],
+                },
+                skip_blocks: vec![vec![19]],
+                ..Pass::plain(Schedule::linear_quadratic(40))
+            },
+            second: Pass {
+                skip_initial: 17,
+                ..Pass::plain(Schedule::linear_quadratic(30))
+            },
+            ..Self::ltx_13b_dev()
+        }
+    }
+
     /// Seven steps and three, without guidance.
     pub fn ltx_13b_distilled() -> Self {
         Self {
@@ -249,6 +290,17 @@ mod tests {
         let second = preset.second.times().unwrap();
         assert_eq!(second.len(), 13);
         assert!((second[0] - 0.954_777_8).abs() < 1e-6);
+    }
+
+    #[test]
+    fn other_numbers_of_steps_keep_what_is_left_out() {
+        let count = |pass: Pass, steps| pass.with_steps(steps).times().unwrap().len();
+        let dev = Preset::ltx_13b_dev();
+        assert_eq!(count(dev.first.clone(), 30), 27);
+        assert_eq!(count(dev.first.clone(), 10), 9);
+        assert_eq!(count(dev.first, 1), 1);
+        assert_eq!(count(dev.second, 1), 1);
+        assert_eq!(count(Preset::ltx_13b_distilled().first, 3), 3);
     }
 
     #[test]

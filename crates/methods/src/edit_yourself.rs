@@ -11,6 +11,7 @@
 //! them, so that motion goes on where it was. Recorded latents before and behind a range
 //! are carried in the same way.
 
+mod adapters;
 mod calibrate;
 mod cells;
 mod config;

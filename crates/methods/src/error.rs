@@ -25,10 +25,10 @@ pub enum MethodError {
         reason: String,
     },
     /// A job that makes no sense.
-    #[error("lip job: {0}")]
+    #[error("{0}")]
     Job(String),
     /// The caller could not give a frame.
-    #[error("cannot read {frame} of the head crops")]
+    #[error("cannot read {frame}")]
     Source {
         frame: FrameIndex,
         #[source]

@@ -5,6 +5,10 @@
 //! without any adapter.
 
 mod cached;
+mod job;
+mod model;
+mod sequence;
+mod span;
 mod two_pass;
 
 use candle_core::{DType, Tensor};
@@ -14,6 +18,10 @@ use models::lora::LoraStack;
 use models::ltx::{Caption, Inputs, Perturbation, Rope, SkipMode, Transformer};
 
 pub use cached::{BranchCaches, Pairs};
+pub use job::{MadePicture, PictureSource, SpanJob, SpanObserver, SpanProgress, SpanRange};
+pub use model::LtxVideo;
+pub use sequence::{Grid, Sequence};
+pub use span::Captions;
 pub use two_pass::{SecondPass, second_pass};
 
 use crate::error::Result;
@@ -34,6 +42,17 @@ pub struct Known {
     pub latents: Tensor,
     /// One value a token.
     pub strength: Vec<f64>,
+}
+
+impl Known {
+    /// `start` `[B, N, C]` with these tokens in their places.
+    fn mixed(&self, start: &Tensor) -> Result<Tensor> {
+        let strength: Vec<f32> = self.strength.iter().map(|s| *s as f32).collect();
+        let strength = Tensor::from_vec(strength, (1, self.strength.len(), 1), start.device())?;
+        // In this form a strength of 1 gives the token to the last bit.
+        let rest = strength.affine(-1.0, 1.0)?;
+        Ok((self.latents.broadcast_mul(&strength)? + start.broadcast_mul(&rest)?)?)
+    }
 }
 
 /// One denoise of one set of tokens.
@@ -69,14 +88,10 @@ impl Denoise<'_> {
     /// # Errors
     /// When shapes do not fit.
     pub fn with_known(&self, start: &Tensor) -> Result<Tensor> {
-        let Some(known) = self.known else {
-            return Ok(start.clone());
-        };
-        let strength: Vec<f32> = known.strength.iter().map(|s| *s as f32).collect();
-        let strength = Tensor::from_vec(strength, (1, known.strength.len(), 1), start.device())?;
-        // In this form a strength of 1 gives the token to the last bit.
-        let rest = strength.affine(-1.0, 1.0)?;
-        Ok((known.latents.broadcast_mul(&strength)? + start.broadcast_mul(&rest)?)?)
+        match self.known {
+            Some(known) => known.mixed(start),
+            None => Ok(start.clone()),
+        }
     }
 
     /// One step from `t` to the next lower timestep.

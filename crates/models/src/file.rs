@@ -224,6 +224,59 @@ impl ModelFile {
         })
     }
 
+    /// The same safetensors file with another config in its header.
+    ///
+    /// # Errors
+    /// When it is of another kind.
+    pub fn with_config(&self, config: &serde_json::Value) -> Result<Self> {
+        let Source::File(file) = &self.source else {
+            return Err(ModelError::config(
+                "adapter",
+                format!("{} is no safetensors file", self.origin),
+            ));
+        };
+        Ok(Self {
+            origin: self.origin.clone(),
+            source: Source::File(file.clone().with_metadata("config", &config.to_string())),
+        })
+    }
+
+    /// The tensors of two safetensors files, none of which may be in both, and the configs of
+    /// both headers: objects are joined, other values are `other`'s.
+    ///
+    /// # Errors
+    /// When a name is in both, or a file is of another kind.
+    pub fn joined(&self, other: &Self) -> Result<Self> {
+        let (Source::File(own), Source::File(more)) = (&self.source, &other.source) else {
+            return Err(ModelError::config(
+                "adapter",
+                format!(
+                    "{} and {} are not both safetensors files",
+                    self.origin, other.origin
+                ),
+            ));
+        };
+        let mut config = self.config()?;
+        merge(&mut config, other.config()?);
+        Ok(Self {
+            origin: format!("{} with {}", self.origin, other.origin),
+            source: Source::File(
+                own.joined(more)?
+                    .with_metadata("config", &config.to_string()),
+            ),
+        })
+    }
+
+    /// The tensors whose names are wanted.
+    ///
+    /// # Errors
+    /// Never for names as they are.
+    pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Result<Self> {
+        let names = self.shapes().into_keys().filter(|name| wanted(name));
+        let keys = names.fold(KeyMap::new(), |keys, name| keys.prefix(&name, &name));
+        self.renamed(&keys)
+    }
+
     /// All tensors as `dtype` on `device`. Those of a mapped file are read when they are
     /// asked for; a GGUF file is made floats at once, so ask it for [`Self::part`].
     ///
@@ -294,6 +347,18 @@ impl ModelFile {
                 differences,
             })
         }
+    }
+}
+
+/// Puts `other`'s values into `config`, object by object.
+fn merge(config: &mut serde_json::Value, other: serde_json::Value) {
+    match (config, other) {
+        (serde_json::Value::Object(own), serde_json::Value::Object(more)) => {
+            for (key, value) in more {
+                merge(own.entry(key).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (own, value) => *own = value,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod registry;
 pub mod sync_scorer;
 pub mod syncnet;
 pub mod t5;
+pub mod tokenizer;
 pub mod verify;
 mod vision;
 pub mod whisper;

@@ -32,6 +32,11 @@ struct Factors {
     scale: f64,
 }
 
+/// Whether a stored name is a part of an adapter.
+pub(crate) fn is_part(name: &str) -> bool {
+    keys::split(name).is_some()
+}
+
 /// What has been found of one module.
 #[derive(Debug, Default)]
 struct Parts {
@@ -217,6 +222,21 @@ impl LoraStack {
                     "'{module}' is for {shape:?}, the model's is {own:?}"
                 )),
             }
+        }
+        if wanted.is_empty()
+            && differences
+                .iter()
+                .all(|told| told.ends_with("is not in the model"))
+        {
+            let first = file.modules.keys().next().cloned().unwrap_or_default();
+            return Err(ModelError::config(
+                PART,
+                format!(
+                    "none of the {} modules of {} is in the model, such as '{first}': it is for another one",
+                    file.modules.len(),
+                    file.origin
+                ),
+            ));
         }
         if !differences.is_empty() {
             return Err(ModelError::Differences {

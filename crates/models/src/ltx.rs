@@ -6,7 +6,9 @@
 //! huggingface/diffusers `models/transformers/transformer_ltx.py`,
 //! `models/autoencoders/autoencoder_kl_ltx.py`; EditYourself (arXiv 2601.22127).
 
+mod adapter;
 mod block;
+mod blocks;
 mod config;
 mod inputs;
 pub mod keys;
@@ -16,7 +18,9 @@ mod transformer;
 mod upsampler;
 pub mod vae;
 
+pub use adapter::with_adapter;
 pub use block::{Perturbation, SkipMode};
+pub use blocks::Residence;
 pub use config::{AudioConfig, Precision, TransformerConfig};
 pub use inputs::{AudioMemory, AudioQueries, Caption, ContextGroup, ContextMemory, Inputs};
 pub use rope::Rope;

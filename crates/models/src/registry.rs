@@ -36,6 +36,8 @@ pub struct PublishedModel {
     pub name: &'static str,
     /// In a sentence.
     pub what: &'static str,
+    /// The released settings by which it makes pictures; none for parts of models.
+    pub preset: Option<&'static str>,
     /// Its parts.
     pub parts: &'static [ModelPart],
 }
@@ -109,6 +111,7 @@ pub const PUBLISHED: [PublishedModel; 6] = [
     PublishedModel {
         name: "ltx-13b",
         what: "LTX-Video 13B 0.9.7 dev: transformer and autoencoder, upsampler, text encoder",
+        preset: Some("ltx-13b-dev"),
         parts: &[
             ModelPart {
                 what: "transformer and autoencoder",
@@ -123,6 +126,7 @@ pub const PUBLISHED: [PublishedModel; 6] = [
     PublishedModel {
         name: "ltx-13b-distilled",
         what: "LTX-Video 13B 0.9.7 distilled: few steps without guidance",
+        preset: Some("ltx-13b-distilled"),
         parts: &[
             ModelPart {
                 what: "transformer and autoencoder",
@@ -137,6 +141,7 @@ pub const PUBLISHED: [PublishedModel; 6] = [
     PublishedModel {
         name: "ltx-2b",
         what: "LTX-Video 2B 0.9.6 dev: the small one",
+        preset: Some("ltx-2b"),
         parts: &[
             ModelPart {
                 what: "transformer and autoencoder",
@@ -150,16 +155,19 @@ pub const PUBLISHED: [PublishedModel; 6] = [
     PublishedModel {
         name: "ltx-spatial-upscaler",
         what: "LTX-Video's latent upsampler 0.9.7 alone",
+        preset: None,
         parts: &[UPSCALER],
     },
     PublishedModel {
         name: "t5-xxl",
         what: "the text encoder of LTX-Video alone",
+        preset: None,
         parts: &[TEXT_ENCODER, TOKENIZER],
     },
     PublishedModel {
         name: "whisper-small",
         what: "the sound encoder of EditYourself",
+        preset: None,
         parts: &[ModelPart {
             what: "sound encoder",
             network: Some((Network::Whisper, "whisper-small")),

@@ -52,6 +52,8 @@ impl JobKey {
             clip,
             output: _,
             model,
+            video,
+            loras,
             steps,
             seed,
             audio_guidance,
@@ -66,12 +68,20 @@ impl JobKey {
             resume: _,
         } = request;
         self.add_file("clip", clip)?;
-        match model {
-            Some(model) => self.add_file("model", model)?,
-            None => self.add(
+        match (video, model) {
+            (Some(video), _) => crate::stages::video::add_to_key(self, video)?,
+            (None, Some(model)) => self.add_file("model", model)?,
+            (None, None) => self.add(
                 "model",
                 crate::stages::model::embedded_checksum().as_bytes(),
             ),
+        }
+        for lora in loras {
+            self.add(
+                "lora",
+                crate::stages::video::fingerprint(&lora.path)?.as_bytes(),
+            );
+            self.add("strength", &lora.strength.to_le_bytes());
         }
         self.add(
             "settings",

@@ -11,6 +11,7 @@ mod pipelines;
 mod report;
 mod request;
 mod stages;
+mod video_files;
 mod watch;
 
 pub use error::{FailureClass, ProjectError};
@@ -24,8 +25,11 @@ pub use report::{
     peak_memory_bytes,
 };
 pub use request::{
-    ChangeRequest, DubRequest, FaceRequest, Precision, RegionRequest, RenderRequest,
+    ChangeRequest, DubRequest, FaceRequest, LoraRequest, Precision, RegionRequest, RenderRequest,
+    VideoRequest,
 };
+
+pub use video_files::{VideoFiles, video_files};
 
 /// The embedded model's file.
 pub fn embedded_model() -> &'static [u8] {

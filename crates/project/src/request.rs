@@ -1,5 +1,6 @@
 //! What a job is asked to do, as plain data: the command line, the web editor and the queue all speak this.
 
+use crate::VideoFiles;
 use std::path::PathBuf;
 use units::Seconds;
 
@@ -49,6 +50,11 @@ pub enum Precision {
 }
 
 impl RenderRequest {
+    /// The model that makes whole pictures of what is not recorded, where the job uses one.
+    pub fn fills(&self) -> Option<&VideoRequest> {
+        self.video.as_ref().filter(|video| video.adapter.is_none())
+    }
+
     /// The denoising steps of this job with a model that takes `own` steps by itself.
     pub fn steps_of(&self, own: usize) -> usize {
         let wanted = self.steps.map_or(own, |steps| steps as usize);
@@ -69,6 +75,10 @@ pub struct RenderRequest {
     pub output: PathBuf,
     /// The model: a path, or nothing for the embedded one.
     pub model: Option<PathBuf>,
+    /// A model that makes whole pictures, instead of `model`.
+    pub video: Option<VideoRequest>,
+    /// Adapters beside the model's weights.
+    pub loras: Vec<LoraRequest>,
     /// Denoising steps; nothing for the model's own.
     pub steps: Option<u32>,
     /// The seed of the noise.
@@ -91,6 +101,32 @@ pub struct RenderRequest {
     pub precision: Precision,
     /// Go on with a run that was stopped.
     pub resume: bool,
+}
+
+/// A low-rank adapter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoraRequest {
+    /// Its file, or PEFT's folder.
+    pub path: PathBuf,
+    /// How much of it; 1 is as it was trained.
+    pub strength: f32,
+}
+
+/// A model that makes whole pictures, and what it is told.
+#[derive(Clone, Debug)]
+pub struct VideoRequest {
+    /// Its files.
+    pub files: VideoFiles,
+    /// `EditYourself`'s parts for it: then it makes mouths that follow the sound, as `tiny` does, and no whole pictures.
+    pub adapter: Option<PathBuf>,
+    /// What the picture shows; nothing for a caption that fits every clip of a speaker.
+    pub prompt: Option<String>,
+    /// What it should not show; nothing for the model's own.
+    pub negative: Option<String>,
+    /// The folder in which embedded prompts are kept; nothing to embed them each time.
+    pub prompt_cache: Option<PathBuf>,
+    /// What `reword models fit-cache` wrote, to spare steps; nothing to compute all.
+    pub step_cache: Option<PathBuf>,
 }
 
 /// What should change in what is said.

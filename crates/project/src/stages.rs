@@ -10,6 +10,7 @@ pub(crate) mod lend;
 pub(crate) mod lips;
 pub(crate) mod listen;
 pub(crate) mod look;
+pub(crate) mod loras;
 pub(crate) mod memory;
 pub(crate) mod model;
 pub(crate) mod moments;
@@ -20,6 +21,7 @@ pub(crate) mod sound_file;
 pub(crate) mod source;
 pub(crate) mod speak;
 pub(crate) mod track;
+pub(crate) mod video;
 pub(crate) mod words;
 
 use crate::ProjectError;

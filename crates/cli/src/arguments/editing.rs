@@ -44,6 +44,30 @@ pub(crate) struct ChangeArguments {
     pub(crate) language: Option<String>,
 }
 
+/// What goes with the model that makes pictures.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ModelArguments {
+    /// Put a `LoRA` beside the model's weights, at a strength (1 where none is said); give it again for more
+    #[arg(long, value_name = "FILE[:STRENGTH]")]
+    pub(crate) lora: Vec<String>,
+
+    /// `EditYourself`'s parts for a video model, in one file: with them it makes mouths that follow the sound
+    #[arg(long, value_name = "FILE")]
+    pub(crate) adapter: Option<PathBuf>,
+
+    /// What the picture shows, for models that take text [default: a caption that fits every speaker]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+
+    /// What the picture should not show, for models that take text [default: the model's own]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) negative_prompt: Option<String>,
+
+    /// Spare steps where little changes, by what `reword models fit-cache` wrote [default: compute all]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) step_cache: Option<PathBuf>,
+}
+
 /// `reword edit`
 #[derive(Clone, Debug, Args)]
 pub(crate) struct EditArguments {
@@ -52,6 +76,9 @@ pub(crate) struct EditArguments {
 
     #[command(flatten)]
     pub(crate) change: ChangeArguments,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
 
     /// Where the result goes [default: beside the clip, as NAME.edited.mp4]
     #[arg(short, long, value_name = "FILE")]
@@ -102,6 +129,9 @@ pub(crate) struct SyncArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) speech: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+
     /// Where the result goes [default: beside the clip, as NAME.synced.mp4]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -130,6 +160,9 @@ pub(crate) struct DubArguments {
     /// The language of the script, as a two-letter code [default: en]
     #[arg(long, value_name = "CODE")]
     pub(crate) language: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
 
     /// Where the result goes [default: beside the clip, as NAME.dubbed.mp4]
     #[arg(short, long, value_name = "FILE")]

@@ -4,6 +4,7 @@
 
 use super::shared::render_request;
 use crate::arguments::BenchArguments;
+use crate::arguments::ModelArguments;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
@@ -84,7 +85,7 @@ fn lips(clips: &[PathBuf], settings: &Settings, terminal: &Terminal) -> Result<(
         let mut line = String::new();
         for (sound, (sum, count)) in [clip, other].into_iter().zip(&mut sums) {
             let output = folder.path().join("out.mp4");
-            let request = render_request(clip.clone(), output.clone(), settings)?;
+            let request = render_request(clip.clone(), output.clone(), ModelArguments::default(), settings)?;
             project::sync(&request, sound, &mut Silent)?;
             let made = project::mouth_openings(&output)?;
             if let Ok(value) = measure::lips::opening_correlation(&made, &truth) {
@@ -107,7 +108,12 @@ fn lips(clips: &[PathBuf], settings: &Settings, terminal: &Terminal) -> Result<(
 }
 
 fn measure(name: &str, clip: &Path, settings: &Settings) -> Result<Report, Failure> {
-    let request = render_request(clip.to_owned(), clip.with_extension("out.mp4"), settings)?;
+    let request = render_request(
+        clip.to_owned(),
+        clip.with_extension("out.mp4"),
+        ModelArguments::default(),
+        settings,
+    )?;
     let report = if name == "sync" {
         project::sync(&request, clip, &mut Silent)
     } else {

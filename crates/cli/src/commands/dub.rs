@@ -22,7 +22,7 @@ pub(crate) fn run(
     let output = arguments
         .output
         .unwrap_or_else(|| shared::beside(&arguments.clip, "dubbed"));
-    let request = shared::render_request(arguments.clip, output, settings)?;
+    let request = shared::render_request(arguments.clip, output, arguments.model, settings)?;
     let report = project::dub(&request, &arguments.speech, &dub, &mut terminal.progress())?;
     shared::finish(&report, settings, terminal)
 }

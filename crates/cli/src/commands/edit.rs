@@ -16,7 +16,7 @@ pub(crate) fn run(
     let output = arguments
         .output
         .unwrap_or_else(|| shared::beside(&arguments.clip, "edited"));
-    let request = shared::render_request(arguments.clip, output, settings)?;
+    let request = shared::render_request(arguments.clip, output, arguments.model, settings)?;
     let report = project::edit(&request, &change, &mut terminal.progress())?;
     shared::finish(&report, settings, terminal)
 }

@@ -116,9 +116,13 @@ impl Maker for Program<'_> {
         settings.steps = system.steps.or(settings.steps);
         settings.seed = system.seed;
         let say = |failure: Failure| failure.text(false);
-        let request =
-            super::shared::render_request(clip.input.clone(), output.to_owned(), &settings)
-                .map_err(say)?;
+        let request = super::shared::render_request(
+            clip.input.clone(),
+            output.to_owned(),
+            crate::arguments::ModelArguments::default(),
+            &settings,
+        )
+        .map_err(say)?;
         let speech = clip.speech.as_ref().unwrap_or(&clip.input);
         let done = project::sync(&request, speech, &mut self.terminal.progress())
             .map_err(|error| say(error.into()))?;

@@ -11,9 +11,11 @@ use crate::terminal::Terminal;
 use comfy_table::Table;
 use models::ModelFile;
 use models::registry::{PUBLISHED, PublishedModel};
+use models::verify::Network;
+use project::VideoFiles;
 use serde_json::json;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A model that the program knows of.
 struct Known {
@@ -111,11 +113,61 @@ fn licences(model: &PublishedModel) -> String {
     licences.join("; ")
 }
 
-/// Why a published model can't run now: what it needs, under which terms, and the command.
-/// Nothing for other names.
-pub(crate) fn not_here(name: &str) -> Option<Failure> {
-    let model = models::registry::find(name)?;
+/// What `--model` means: the path of a lip model, or the files of a video model; neither for the embedded one.
+pub(crate) fn chosen(name: Option<&str>) -> Result<(Option<PathBuf>, Option<VideoFiles>), Failure> {
+    let name = match name {
+        None | Some("tiny") => return Ok((None, None)),
+        Some(name) => name,
+    };
+    let path = Path::new(name);
+    if path.exists() {
+        let files = project::video_files(path)?;
+        let model = files.is_none().then(|| path.to_owned());
+        return Ok((model, files));
+    }
+    let Some(model) = models::registry::find(name) else {
+        return Err(Failure::missing(format!("there is no model `{name}`")).with_hint(
+            "`reword models list` shows the known ones; a path of a weight file or of a model's folder works too",
+        ));
+    };
+    published(model).map(|files| (None, Some(files)))
+}
+
+/// The files of a published video model, or what is missing, under which terms, and the command that fetches it.
+fn published(model: &PublishedModel) -> Result<VideoFiles, Failure> {
+    let Some(preset) = model.preset else {
+        return Err(Failure::usage(format!(
+            "`{}` is a part of models, none that makes pictures",
+            model.name
+        ))
+        .with_hint("its networks run alone with `reword forward`"));
+    };
     let hub = hub::Hub::from_env();
+    if let Some(failure) = not_here(model, &hub) {
+        return Err(failure);
+    }
+    let first = |network: Option<Network>| {
+        let part = model
+            .parts
+            .iter()
+            .find(|part| part.network.map(|own| own.0) == network)?;
+        hub.cached(part.files.first()?)
+    };
+    let weights = first(Some(Network::LtxVideo))
+        .ok_or_else(|| Failure::fault(format!("`{}` has no transformer", model.name)))?;
+    Ok(VideoFiles {
+        name: model.name.to_owned(),
+        transformer: weights.clone(),
+        vae: weights,
+        // Shards lie in one folder.
+        text_encoder: first(Some(Network::T5)).and_then(|file| file.parent().map(Path::to_owned)),
+        tokenizer: first(None),
+        preset: Some(preset.to_owned()),
+    })
+}
+
+/// What is missing of a published model; nothing where all is here.
+fn not_here(model: &PublishedModel, hub: &hub::Hub) -> Option<Failure> {
     let missing: Vec<String> = model
         .files()
         .filter(|file| hub.cached(file).is_none())
@@ -130,18 +182,17 @@ pub(crate) fn not_here(name: &str) -> Option<Failure> {
         })
         .collect();
     if missing.is_empty() {
-        return Some(
-            Failure::missing(format!("no method runs `{name}` on clips yet"))
-                .with_hint("its networks run alone with `reword forward`; `tiny` edits clips"),
-        );
+        return None;
     }
     Some(
         Failure::missing(format!(
-            "the weights of `{name}` are not here; it needs\n{}",
+            "the weights of `{}` are not here; it needs\n{}",
+            model.name,
             missing.join("\n")
         ))
         .with_hint(format!(
-            "`reword models pull {name}` fetches them, about {} in all",
+            "`reword models pull {}` fetches them, about {} in all",
+            model.name,
             hub::human(model.bytes())
         )),
     )

@@ -1,10 +1,13 @@
 //! What several commands do the same way.
 
-use crate::arguments::{ChangeArguments, DtypeName, RegionName};
+use crate::arguments::{ChangeArguments, DtypeName, ModelArguments, RegionName};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
-use project::{ChangeRequest, FaceRequest, Precision, RegionRequest, RenderRequest, Report};
+use project::{
+    ChangeRequest, FaceRequest, LoraRequest, Precision, RegionRequest, RenderRequest, Report,
+    VideoRequest,
+};
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -132,23 +135,43 @@ pub(crate) fn change(
 pub(crate) fn render_request(
     clip: PathBuf,
     output: PathBuf,
+    arguments: ModelArguments,
     settings: &Settings,
 ) -> Result<RenderRequest, Failure> {
-    let model = match settings.model.as_deref() {
-        None | Some("tiny") => None,
-        Some(path) if Path::new(path).is_file() => Some(PathBuf::from(path)),
-        Some(name) => {
-            if let Some(failure) = super::models::not_here(name) {
-                return Err(failure);
-            }
-            return Err(Failure::missing(format!("there is no model `{name}`"))
-                .with_hint("`reword models list` shows the known ones; a path of a safetensors file works too"));
-        }
-    };
+    let (model, files) = super::models::chosen(settings.model.as_deref())?;
+    let loras = arguments
+        .lora
+        .iter()
+        .map(|text| lora(text))
+        .collect::<Result<_, _>>()?;
+    let for_video = [
+        ("--adapter", arguments.adapter.is_some()),
+        ("--prompt", arguments.prompt.is_some()),
+        ("--negative-prompt", arguments.negative_prompt.is_some()),
+        ("--step-cache", arguments.step_cache.is_some()),
+    ];
+    if files.is_none()
+        && let Some((flag, _)) = for_video.iter().find(|(_, given)| *given)
+    {
+        return Err(
+            Failure::usage(format!("{flag} is for models that make whole pictures"))
+                .with_hint("give one with --model, such as ltx-13b"),
+        );
+    }
+    let video = files.map(|files| VideoRequest {
+        files,
+        adapter: arguments.adapter,
+        prompt: arguments.prompt,
+        negative: arguments.negative_prompt,
+        prompt_cache: prompt_cache(),
+        step_cache: arguments.step_cache,
+    });
     Ok(RenderRequest {
         clip,
         output,
         model,
+        video,
+        loras,
         steps: settings.steps,
         seed: settings.seed,
         audio_guidance: settings.audio_guidance,
@@ -168,6 +191,41 @@ pub(crate) fn render_request(
         },
         resume: settings.resume,
     })
+}
+
+/// `FILE[:STRENGTH]`; a colon that belongs to the file's name stays in it.
+fn lora(text: &str) -> Result<LoraRequest, Failure> {
+    let (path, strength) = match text.rsplit_once(':') {
+        Some((path, number)) if !Path::new(text).exists() => match number.trim().parse::<f32>() {
+            Ok(strength) if strength.is_finite() && strength.abs() <= 10.0 => (path, strength),
+            _ => {
+                return Err(Failure::usage(format!(
+                    "--lora {text}: `{number}` is no strength from -10 to 10"
+                )));
+            }
+        },
+        _ => (text, 1.0),
+    };
+    let path = PathBuf::from(path);
+    if !path.exists() {
+        return Err(Failure::input(format!(
+            "there is no adapter {}",
+            path.display()
+        )));
+    }
+    Ok(LoraRequest { path, strength })
+}
+
+/// Where embedded prompts are kept: the user's cache folder.
+fn prompt_cache() -> Option<PathBuf> {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let cache =
+        folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")))?;
+    Some(cache.join("reword").join("prompts"))
 }
 
 /// Which face is asked for.
@@ -247,6 +305,25 @@ mod tests {
         assert_eq!(face_of("640, 200").unwrap(), FaceRequest::At(640.0, 200.0));
         for wrong in ["0", "left", "1,", "nan,2", "-1"] {
             assert!(face_of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn adapters_are_files_with_strengths() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a:1.safetensors");
+        fs::write(&path, b"").unwrap();
+        let text = path.display().to_string();
+        let found = lora(&text).unwrap();
+        assert_eq!((found.path, found.strength), (path.clone(), 1.0));
+        let found = lora(&format!("{text}:-0.5")).unwrap();
+        assert_eq!((found.path, found.strength), (path, -0.5));
+        for wrong in [
+            format!("{text}:much"),
+            format!("{text}:inf"),
+            format!("{text}x"),
+        ] {
+            assert!(lora(&wrong).is_err(), "{wrong}");
         }
     }
 

@@ -15,7 +15,7 @@ pub(crate) fn run(
     let output = arguments
         .output
         .unwrap_or_else(|| shared::beside(&arguments.clip, "synced"));
-    let request = shared::render_request(arguments.clip, output, settings)?;
+    let request = shared::render_request(arguments.clip, output, arguments.model, settings)?;
     let report = project::sync(&request, &arguments.speech, &mut terminal.progress())?;
     shared::finish(&report, settings, terminal)
 }

@@ -9,7 +9,8 @@ use nn::layers::Linear;
 use nn::ops::{self, Activation};
 
 use super::TransformerConfig;
-use super::block::{Block, Pass, Perturbation, SkipMode};
+use super::block::{Pass, Perturbation, SkipMode};
+use super::blocks::{Blocks, Residence};
 use super::inputs::{AudioMemory, AudioQueries, Caption, ContextGroup, ContextMemory, Inputs};
 use super::keys;
 use super::rope::{Position, Rope};
@@ -27,7 +28,7 @@ pub struct Transformer {
     adaln_single: AdaLayerNormSingle,
     caption_projection: [Linear; 2],
     empty_caption: Option<Tensor>,
-    transformer_blocks: Vec<Block>,
+    transformer_blocks: Blocks,
     scale_shift_table: Tensor,
     proj_out: Linear,
     dtype: DType,
@@ -44,6 +45,20 @@ impl Transformer {
         config: &TransformerConfig,
         dtype: DType,
         device: &Device,
+    ) -> Result<Self> {
+        Self::load_as(file, config, dtype, device, Residence::Memory)
+    }
+
+    /// [`Self::load`], with the blocks in memory or left in the file.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_as(
+        file: &ModelFile,
+        config: &TransformerConfig,
+        dtype: DType,
+        device: &Device,
+        residence: Residence,
     ) -> Result<Self> {
         let file = file.renamed(&keys::transformer_keys(file))?;
         file.check(&config.shapes(), |name| {
@@ -70,11 +85,6 @@ impl Transformer {
             }
             None => None,
         };
-        let mut transformer_blocks = Vec::with_capacity(config.num_layers);
-        for index in 0..config.num_layers {
-            let view = view.at("transformer_blocks").at(index);
-            transformer_blocks.push(Block::load(&view, config)?);
-        }
         Ok(Self {
             patchify_proj: Linear::load(&view.at("patchify_proj"), config.in_channels, width)?,
             adaln_single: AdaLayerNormSingle::load(&view, config)?,
@@ -83,7 +93,7 @@ impl Transformer {
                 Linear::load(&captions.at("linear_2"), width, width)?,
             ],
             empty_caption,
-            transformer_blocks,
+            transformer_blocks: Blocks::load(&file, config, dtype, device, residence)?,
             scale_shift_table: view
                 .with_dtype(DType::F32)
                 .get((2, width), "scale_shift_table")?,
@@ -160,8 +170,11 @@ impl Transformer {
             .to_dtype(self.dtype)?
             .reshape((batch * latents, each, width))?;
         let mut blocks = Vec::with_capacity(self.transformer_blocks.len());
-        for block in &self.transformer_blocks {
-            blocks.push(block.audio_memory(&tokens)?.ok_or_else(|| {
+        for index in 0..self.transformer_blocks.len() {
+            let memory = self
+                .transformer_blocks
+                .with(index, |block| block.audio_memory(&tokens))?;
+            blocks.push(memory.ok_or_else(|| {
                 ModelError::config("ltx transformer", "the model has no audio layers")
             })?);
         }
@@ -204,10 +217,12 @@ impl Transformer {
         let mut x = self.patchify_proj.forward(&latents.to_dtype(self.dtype)?)?;
         let mut blocks = Vec::with_capacity(self.transformer_blocks.len());
         let count = self.transformer_blocks.len();
-        for (index, block) in self.transformer_blocks.iter().enumerate() {
+        for index in 0..count {
             let last = index + 1 == count;
             let window = self.config.context_window;
-            let (kv, next) = block.context(&x, &pass, groups, window, last)?;
+            let (kv, next) = self.transformer_blocks.with(index, |block| {
+                block.context(&x, &pass, groups, window, last)
+            })?;
             blocks.push(kv);
             if let Some(next) = next {
                 x = next;
@@ -244,10 +259,9 @@ impl Transformer {
         let x = match cache {
             None => self.blocks(inputs, first, &times, &caption)?,
             Some(cache) => {
-                let signal = match self.transformer_blocks.first() {
-                    Some(block) => block.signal(&first, &times)?,
-                    None => first.clone(),
-                };
+                let signal = self
+                    .transformer_blocks
+                    .with(0, |block| block.signal(&first, &times))?;
                 if let Some(residual) = cache.reuse(&signal)? {
                     (first + residual)?
                 } else {
@@ -270,7 +284,7 @@ impl Transformer {
         times: &Times,
         caption: &Caption,
     ) -> Result<Tensor> {
-        for (index, block) in self.transformer_blocks.iter().enumerate() {
+        for index in 0..self.transformer_blocks.len() {
             let audio = inputs
                 .audio
                 .and_then(|(memory, queries)| Some((memory.blocks.get(index)?, queries)));
@@ -283,7 +297,9 @@ impl Transformer {
                 audio,
                 self_bias: inputs.self_bias,
             };
-            x = block.forward(&x, &pass)?;
+            x = self
+                .transformer_blocks
+                .with(index, |block| block.forward(&x, &pass))?;
         }
         Ok(x)
     }
@@ -341,13 +357,9 @@ impl HasLinears for Transformer {
         let [first, second] = &mut self.caption_projection;
         visit("caption_projection.linear_1", first);
         visit("caption_projection.linear_2", second);
-        for (index, block) in self.transformer_blocks.iter_mut().enumerate() {
-            block.each_linear(|name, linear| {
-                visit(&format!("transformer_blocks.{index}.{name}"), linear);
-            });
-        }
-        visit("proj_out", &mut self.proj_out);
-        result
+        result?;
+        self.transformer_blocks.each_linear(f)?;
+        f("proj_out", &mut self.proj_out)
     }
 }
 

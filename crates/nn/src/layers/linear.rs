@@ -58,6 +58,11 @@ impl Linear {
         self.loras.clear();
     }
 
+    /// The low-rank additions in force.
+    pub fn loras(&self) -> &[Lora] {
+        &self.loras
+    }
+
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }

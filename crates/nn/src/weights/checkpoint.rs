@@ -36,7 +36,7 @@ struct Entry {
 #[derive(Clone)]
 pub struct Checkpoint {
     path: PathBuf,
-    shards: Arc<[Shard]>,
+    shards: Arc<[Arc<Shard>]>,
     entries: BTreeMap<String, Entry>,
     metadata: BTreeMap<String, String>,
 }
@@ -129,7 +129,7 @@ impl Checkpoint {
                 );
             }
             metadata.extend(header.metadata);
-            shards.push(shard);
+            shards.push(Arc::new(shard));
         }
         Ok(Self {
             path: path.to_path_buf(),
@@ -250,6 +250,39 @@ impl Checkpoint {
             entries,
             ..self.clone()
         })
+    }
+
+    /// The tensors of both, none of which may be in both; texts of the header are those of
+    /// `other` where it has them.
+    ///
+    /// # Errors
+    /// When a name is in both.
+    pub fn joined(&self, other: &Self) -> Result<Self, WeightsError> {
+        let mut joined = self.clone();
+        for (name, entry) in &other.entries {
+            let moved = Entry {
+                shard: entry.shard + self.shards.len(),
+                ..entry.clone()
+            };
+            if joined.entries.insert(name.clone(), moved).is_some() {
+                return Err(WeightsError::Clash { name: name.clone() });
+            }
+        }
+        joined.shards = self
+            .shards
+            .iter()
+            .chain(other.shards.iter())
+            .cloned()
+            .collect();
+        joined.metadata.extend(other.metadata.clone());
+        Ok(joined)
+    }
+
+    /// The same tensors under another text in the header's `__metadata__`.
+    #[must_use]
+    pub fn with_metadata(mut self, key: &str, text: &str) -> Self {
+        self.metadata.insert(key.to_owned(), text.to_owned());
+        self
     }
 
     /// All tensors as `dtype` on `device`, addressed by prefix.

@@ -2,7 +2,7 @@
 //!
 //! plan → assemble the new track → follow the head where the mouth must change → make mouths → put together → write.
 
-use super::plan::{EditPlan, plan};
+use super::plan::{EditPlan, plan_for, stride_of};
 use super::render::{Settled, render};
 use crate::report::{Report, ReportEdit};
 use crate::stages::extras::Along;
@@ -21,7 +21,8 @@ pub fn edit(
     let mut watch = Watch::new(observer);
     output::check_clip(&request.clip)?;
     output::check(&request.output, &[&request.clip])?;
-    let mut planned = plan(&request.clip, change, request.face, &mut watch)?;
+    let stride = stride_of(request);
+    let mut planned = plan_for(stride, &request.clip, change, request.face, &mut watch)?;
     planned.source = planned.source.within(request.memory)?;
     let mut key = JobKey::new();
     key.add("pipeline", b"edit");

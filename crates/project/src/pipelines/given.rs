@@ -34,6 +34,13 @@ impl<'a> Given<'a> {
         path: &'a Path,
         watch: &mut Watch<'_>,
     ) -> Result<Self, ProjectError> {
+        if let Some(video) = request.fills() {
+            return Err(ProjectError::usage(format!(
+                "{} makes pictures from pictures and does not hear, so no mouth could follow the track",
+                video.files.name
+            ))
+            .with_hint("leave --model out: `tiny` makes mouths; or give EditYourself's parts for it with --adapter"));
+        }
         output::check_clip(&request.clip)?;
         output::check(&request.output, &[&request.clip, path])?;
         watch.begin(Stage::Read, 0);

@@ -6,7 +6,7 @@
 
 use crate::stages::track::{self, Followed};
 use crate::stages::{change, listen, look, source::Source, speak, words};
-use crate::{ChangeRequest, FaceRequest, Observer, ProjectError, Stage};
+use crate::{ChangeRequest, FaceRequest, Observer, ProjectError, RenderRequest, Stage};
 use edit::cuts::Energy;
 use edit::export::{self, ClipRef, Plan};
 use edit::timeline::{TimelineConfig, TimelineInput};
@@ -51,6 +51,17 @@ pub fn plan(
     face: FaceRequest,
     observer: &mut dyn Observer,
 ) -> Result<EditPlan, ProjectError> {
+    plan_for(stride(), clip, change, face, observer)
+}
+
+/// [`plan`] for a model of another temporal stride.
+pub(super) fn plan_for(
+    stride: Option<TemporalStride>,
+    clip: &Path,
+    change: &ChangeRequest,
+    face: FaceRequest,
+    observer: &mut dyn Observer,
+) -> Result<EditPlan, ProjectError> {
     observer.begin(Stage::Read, 0);
     let source = Source::open(clip)?;
     source.tell_warnings(observer);
@@ -70,7 +81,7 @@ pub fn plan(
     let rate = source.sound()?.rate;
     let speech = speak::new_speech(change, &edits, transcript.language(), rate, observer)?;
     let durations: Vec<Seconds> = speech.iter().map(Wave::duration).collect();
-    let config = stride().map_or_else(TimelineConfig::default, TimelineConfig::for_stride);
+    let config = stride.map_or_else(TimelineConfig::default, TimelineConfig::for_stride);
     let runs = look::around(&edits, &source.clock, &durations, &config);
     let followed = track::follow(&source, &runs, observer)?;
     let chosen = followed.choose(&source, face, energy.as_ref())?;
@@ -104,6 +115,14 @@ pub fn plan(
 /// Frames a latent of the embedded model: what seams are measured in.
 fn stride() -> Option<TemporalStride> {
     TemporalStride::new(4).ok()
+}
+
+/// Frames a latent of the model that a job uses.
+pub(super) fn stride_of(request: &RenderRequest) -> Option<TemporalStride> {
+    match &request.video {
+        Some(_) => TemporalStride::new(8).ok(),
+        None => stride(),
+    }
 }
 
 pub(super) fn timeline_error(error: TimelineError) -> ProjectError {

@@ -18,11 +18,12 @@ use crate::stages::moments::Counterparts;
 use crate::stages::pictures::{Pictures, runs_of, sources_of};
 use crate::stages::source::Source;
 use crate::stages::track::{self, Followed};
+use crate::stages::video::{self, fill, fill::Fills};
 use crate::stages::{boxed_error, media_error, model, retouch};
 use crate::watch::Watch;
-use crate::{FailureClass, Job, Observer, ProjectError, RenderRequest, Stage};
+use crate::{FailureClass, Job, Observer, ProjectError, RenderRequest, Stage, VideoRequest};
 use edit::cuts::Energy;
-use edit::{FrameClock, Timeline};
+use edit::{FrameClock, PictureRun, Timeline};
 use media::render::{self, BoxError, Extras, FrameMaker, RenderError, RenderOptions, Sound};
 use media::{AudioReader, Clip, Frame, OpenOptions};
 use std::ops::Range;
@@ -86,9 +87,14 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         job,
     } = settled;
     let pictures = Pictures::of(timeline);
-    let lips = &timeline.lips;
+    // A model that makes whole pictures makes no mouths beside them.
+    let lips: &[Range<FrameIndex>] = match request.fills() {
+        Some(_) => &[],
+        None => &timeline.lips,
+    };
     let sound = Clip::open(track, &OpenOptions::default()).map_err(media_error)?;
 
+    let shots = followed.shots().to_vec();
     let heads = if lips.is_empty() {
         Heads::none()
     } else {
@@ -104,6 +110,13 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         track::heads(chosen, source, &shown, needs_face, observer)?
     };
     let mut counterparts = Counterparts::default();
+    let shots = shots.as_slice();
+    let (fills, filled) = match request.fills() {
+        Some(video) => fills(
+            video, request, source, timeline, &pictures, shots, &job, observer,
+        )?,
+        None => (Fills::none(), None),
+    };
     let (mouths, used) = if heads.is_empty() {
         (Mouths::none(), None)
     } else {
@@ -146,6 +159,7 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         heads: &heads,
         clock: &timeline.clock,
         lender: Lender::new(&counterparts, source, &pictures, &heads),
+        fills,
         mouths,
         store: FrameStore::new(&source.clip, source.video.frames, source.frame_memory),
         composer: Composer::new(size, request.seed),
@@ -234,11 +248,11 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
             height,
             seconds: rendered.duration.0,
         },
-        model: used.map(|model| ReportModel {
+        model: filled.or(used.map(|model| ReportModel {
             name: model.name,
             sha256: model.sha256,
             steps: request.steps_of(model.network.schedule().steps()) as u32,
-        }),
+        })),
         seed: request.seed,
         edits,
         spans: report_spans(&rendered.spans, timeline),
@@ -248,6 +262,53 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
     };
     job.finish()?;
     Ok(report)
+}
+
+/// Has a video model make what is not recorded.
+#[expect(clippy::too_many_arguments, reason = "a stage sees the whole job")]
+fn fills(
+    wanted: &VideoRequest,
+    request: &RenderRequest,
+    source: &Source,
+    timeline: &Timeline,
+    pictures: &Pictures,
+    shots: &[FrameIndex],
+    job: &Job,
+    observer: &mut Watch<'_>,
+) -> Result<(Fills, Option<ReportModel>), ProjectError> {
+    let spans = fill::spans_of(timeline);
+    if timeline.pictures.iter().any(is_new_speech) {
+        observer.warn(&format!(
+            "{} does not hear: the mouth in the new pictures does not follow the new words",
+            wanted.files.name
+        ));
+    }
+    if spans.is_empty() {
+        return Ok((Fills::none(), None));
+    }
+    let video = video::load(wanted, request, &source.video, observer)?;
+    let fills = fill::make(
+        &video, request, source, pictures, &spans, shots, job, observer,
+    )?;
+    let model = ReportModel {
+        name: video.name,
+        sha256: video.sha256,
+        steps: video.preset.first.schedule.steps() as u32,
+    };
+    Ok((fills, Some(model)))
+}
+
+fn is_new_speech(run: &PictureRun) -> bool {
+    matches!(
+        run,
+        PictureRun::Bed {
+            insertion: Some(_),
+            ..
+        } | PictureRun::Seam {
+            insertion: Some(_),
+            ..
+        }
+    )
 }
 
 /// Output frames of ranges, grown on both sides.
@@ -268,6 +329,7 @@ struct Maker<'a> {
     heads: &'a Heads,
     clock: &'a FrameClock,
     lender: Lender<'a>,
+    fills: Fills,
     mouths: Mouths,
     store: FrameStore<'a>,
     composer: Composer,
@@ -280,6 +342,15 @@ impl FrameMaker for Maker<'_> {
         let mut frame = Frame::clone(&picture);
         // As planned, not as the shown frame was in its own place: where the rate varies, both may differ.
         frame.duration = self.clock.duration_of(output);
+        if let Some(made) = self.fills.at(output)? {
+            let (width, height) = (frame.width(), frame.height());
+            let made = if (made.width, made.height) == (width, height) {
+                made
+            } else {
+                made.resize(width, height)
+            };
+            frame.put_region_rgb(0, 0, &made, &vec![1.0; width * height])?;
+        }
         if let (Some(mouth), Some(placement)) = (
             self.mouths.at(output)?,
             self.heads.placement_at(self.pictures, output),

@@ -43,6 +43,11 @@ pub(crate) fn plan(memory: Option<u64>, video: &VideoInfo) -> Result<usize, Proj
         .min(FRAMES))
 }
 
+/// Bytes of the pictures that any job holds at once.
+pub(crate) fn pictures(video: &VideoInfo) -> u64 {
+    (PICTURES + LEAST) * picture(video)
+}
+
 /// Bytes of a decoded picture.
 fn picture(video: &VideoInfo) -> u64 {
     let (width, height) = (video.coded_width as usize, video.coded_height as usize);

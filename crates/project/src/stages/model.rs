@@ -1,6 +1,7 @@
 //! The model of a job: the embedded one, or a file.
 
-use crate::{Precision, ProjectError, RegionRequest, RenderRequest};
+use super::loras;
+use crate::{Precision, ProjectError, RegionRequest, RenderRequest, VideoRequest};
 use candle_core::{DType, Device};
 use methods::edit_yourself::EditYourself;
 use sha2::{Digest, Sha256};
@@ -30,7 +31,10 @@ pub(crate) fn load(request: &RenderRequest) -> Result<Model, ProjectError> {
         Precision::F32 => DType::F32,
         Precision::Bf16 => DType::BF16,
     };
-    match &request.model {
+    if let Some(video) = &request.video {
+        return adapted(video, request, dtype, &device);
+    }
+    let mut model = match &request.model {
         None => Ok(Model {
             name: "tiny".to_owned(),
             sha256: checksum(TINY),
@@ -43,7 +47,40 @@ pub(crate) fn load(request: &RenderRequest) -> Result<Model, ProjectError> {
             network: EditYourself::load(path, dtype, &device)
                 .map_err(|error| ProjectError::input(error.to_string()))?,
         }),
-    }
+    }?;
+    let adapters = loras::read(&request.loras)?;
+    model.network.add_loras(&adapters).map_err(loras::refused)?;
+    Ok(model)
+}
+
+/// A video model with `EditYourself`'s parts.
+fn adapted(
+    video: &VideoRequest,
+    request: &RenderRequest,
+    dtype: DType,
+    device: &Device,
+) -> Result<Model, ProjectError> {
+    let wrong = |error: &dyn std::fmt::Display| ProjectError::input(error.to_string());
+    let Some(path) = &video.adapter else {
+        return Err(ProjectError::usage(format!(
+            "{} makes no mouths without EditYourself's parts",
+            video.files.name
+        ))
+        .with_hint("give them with --adapter FILE"));
+    };
+    let base = super::video::open(&video.files.transformer)?;
+    let adapter = super::video::open(path)?;
+    let (file, own) = models::ltx::with_adapter(&base, &adapter).map_err(|error| wrong(&error))?;
+    let mut network =
+        EditYourself::from_file(&file, dtype, device).map_err(|error| wrong(&error))?;
+    let mut adapters: Vec<_> = own.into_iter().map(|lora| (lora, 1.0)).collect();
+    adapters.extend(loras::read(&request.loras)?);
+    network.add_loras(&adapters).map_err(loras::refused)?;
+    Ok(Model {
+        name: format!("{} with {}", video.files.name, path.display()),
+        sha256: checksum_of(path)?,
+        network,
+    })
 }
 
 /// The embedded model's bytes.

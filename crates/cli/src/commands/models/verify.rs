@@ -38,7 +38,7 @@ fn published(model: &PublishedModel, checksums: bool, terminal: &Terminal) -> Re
         let mut paths = Vec::new();
         for file in part.files {
             let Some(path) = hub.cached(file) else {
-                return Err(super::not_here(model.name)
+                return Err(super::not_here(model, &hub)
                     .unwrap_or_else(|| Failure::missing(format!("{} is not here", file.path))));
             };
             paths.push(path);

@@ -1,0 +1,153 @@
+//! A small LTX-Video with random weights in the official layout: one file with transformer and autoencoder, its configs
+//! in the header, with `text_encoder` and `tokenizer` beside it.
+
+use diffusion::{ChaChaNoise, NoiseKey, NoiseSource, Purpose};
+use models::TensorShapes;
+use models::ltx::{TransformerConfig, VaeConfig};
+use models::mel_encoder::MelEncoderConfig;
+use models::t5::T5Config;
+use nn::{Device, Tensor};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Both networks' configs as the official header has them.
+fn config() -> Value {
+    json!({
+        "transformer": {
+            "num_layers": 2, "num_attention_heads": 2, "attention_head_dim": 12, "in_channels": 8, "out_channels": 8,
+            "cross_attention_dim": 24, "caption_channels": 16, "causal_temporal_positioning": true,
+        },
+        "vae": {
+            "in_channels": 3, "out_channels": 3, "latent_channels": 8, "patch_size": 4,
+            "encoder_base_channels": 8, "decoder_base_channels": 8, "timestep_conditioning": true,
+            "causal_decoder": false, "norm_layer": "pixel_norm", "latent_log_var": "uniform", "dims": 3,
+            "encoder_blocks": [
+                ["compress_space_res", {"multiplier": 2}], ["compress_time_res", {"multiplier": 2}],
+                ["compress_all_res", {"multiplier": 2}], ["compress_all_res", {"multiplier": 2}],
+                ["res_x", {"num_layers": 1}],
+            ],
+            "decoder_blocks": [
+                ["res_x", {"num_layers": 1}], ["compress_all", {"residual": true, "multiplier": 2}],
+                ["compress_all", {"residual": true, "multiplier": 2}],
+                ["compress_all", {"residual": true, "multiplier": 2}], ["res_x", {"num_layers": 1}],
+            ],
+        },
+        "scheduler": {"_class_name": "RectifiedFlowScheduler", "sampler": "LinearQuadratic"},
+    })
+}
+
+/// Random values of a shape, small enough to keep every layer's output near its input's size.
+fn values(name: &str, index: u64, shape: &[usize]) -> Tensor {
+    let inputs: usize = shape.iter().skip(1).product::<usize>().max(1);
+    let key = NoiseKey {
+        purpose: Purpose::Start,
+        index,
+    };
+    let noise = ChaChaNoise::new(5)
+        .normal(key, shape, &Device::Cpu)
+        .unwrap();
+    if name.ends_with("norm.weight") {
+        return noise.affine(0.1, 1.0).unwrap();
+    }
+    (noise * (0.7 / inputs as f64).sqrt()).unwrap()
+}
+
+fn filled(shapes: &TensorShapes, prefix: &str) -> BTreeMap<String, Tensor> {
+    (0..)
+        .zip(shapes)
+        .map(|(index, (name, shape))| (format!("{prefix}{name}"), values(name, index, shape)))
+        .collect()
+}
+
+/// Writes the folder.
+pub(crate) fn write(folder: &Path) {
+    let config = config();
+    let transformer = TransformerConfig::from_json(&config).unwrap();
+    let vae = VaeConfig::from_json(&config).unwrap();
+    let mut tensors = filled(&transformer.shapes(), "model.diffusion_model.");
+    tensors.extend(filled(&vae.shapes(), "vae."));
+    let channels = vae.latent_channels;
+    for (name, value) in [("mean-of-means", 0.1), ("std-of-means", 0.8)] {
+        tensors.insert(
+            format!("vae.per_channel_statistics.{name}"),
+            (Tensor::ones(channels, nn::DType::F32, &Device::Cpu).unwrap() * value).unwrap(),
+        );
+    }
+    std::fs::create_dir_all(folder).unwrap();
+    let metadata = BTreeMap::from([("config".to_owned(), config.to_string())]);
+    nn::weights::save(folder.join("small.safetensors"), &tensors, &metadata).unwrap();
+
+    let t5 = json!({
+        "model_type": "t5", "vocab_size": 256, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2,
+        "feed_forward_proj": "gated-gelu",
+    });
+    let shapes = T5Config::from_json(&t5).unwrap().shapes();
+    let encoder = folder.join("text_encoder");
+    std::fs::create_dir_all(&encoder).unwrap();
+    nn::weights::save(
+        encoder.join("model.safetensors"),
+        &filled(&shapes, ""),
+        &BTreeMap::new(),
+    )
+    .unwrap();
+    std::fs::write(encoder.join("config.json"), t5.to_string()).unwrap();
+
+    let tokenizer = folder.join("tokenizer");
+    std::fs::create_dir_all(&tokenizer).unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../models/tests/fixtures/tokenizer/spiece.model");
+    std::fs::copy(fixture, tokenizer.join("spiece.model")).unwrap();
+}
+
+/// `EditYourself`'s parts for the small model, with low-rank additions in the same file.
+pub(crate) fn write_parts(path: &Path) {
+    let own = json!({
+        "transformer": {"audio": {"dim": 12, "window": 8, "hidden_states": 1, "channels": 6, "feature_rate": 50.0}},
+        "audio_encoder": {"channels": 6, "dilations": [1, 2], "mel_bands": 80},
+        "edit_yourself": {
+            "crop": 256, "mask_cells": {"rows": [4, 8], "columns": [1, 7]}, "context_fill": 0.0, "references": 1,
+            "block_latents": 5, "decode_timestep": 0.05, "decode_noise_scale": 0.0, "spatial_stride": 32,
+            "temporal_stride": 8,
+        },
+        "scheduler": {"sampler": "Uniform", "steps": 1},
+    });
+    let mut whole = config();
+    whole["transformer"]["audio"] = own["transformer"]["audio"].clone();
+    let config = TransformerConfig::from_json(&whole).unwrap();
+    let mut shapes = config.shapes();
+    shapes.retain(|name, _| name.contains("audio_attn."));
+    shapes.insert("empty_caption".to_owned(), vec![1, config.caption_channels]);
+    for (name, shape) in models::audio_projection::shapes(config.audio.as_ref().unwrap()) {
+        shapes.insert(format!("audio_projection.{name}"), shape);
+    }
+    let mut tensors = filled(&shapes, "model.diffusion_model.");
+    let encoder: MelEncoderConfig = serde_json::from_value(own["audio_encoder"].clone()).unwrap();
+    tensors.extend(filled(&encoder.shapes(), "audio_encoder."));
+    tensors.extend(low_rank(24));
+    let metadata = BTreeMap::from([("config".to_owned(), own.to_string())]);
+    nn::weights::save(path, &tensors, &metadata).unwrap();
+}
+
+/// An adapter for the small model's queries, in PEFT's keys.
+pub(crate) fn write_adapter(path: &Path, width: usize) {
+    nn::weights::save(path, &low_rank(width), &BTreeMap::new()).unwrap();
+}
+
+fn low_rank(width: usize) -> BTreeMap<String, Tensor> {
+    let mut tensors = BTreeMap::new();
+    for (index, part) in (0..).zip(["lora_A", "lora_B"]) {
+        let shape = if part == "lora_A" {
+            [4, width]
+        } else {
+            [width, 4]
+        };
+        for block in 0..2 {
+            tensors.insert(
+                format!("transformer.transformer_blocks.{block}.attn1.to_q.{part}.weight"),
+                values("", 900 + 2 * index + block, &shape),
+            );
+        }
+    }
+    tensors
+}

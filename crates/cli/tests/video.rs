@@ -1,0 +1,363 @@
+//! `reword edit --model` with a model that makes whole pictures: a small LTX-Video with random weights, in the layout in
+//! which the public ones come.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod support;
+#[path = "support/video_model.rs"]
+mod video_model;
+
+use diffusion::{ChaChaNoise, NoiseKey, NoiseSource, Purpose};
+use media::{Clip, OpenOptions};
+use nn::Device;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use support::Bench;
+use units::FrameIndex;
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    video_model::write(&bench.path().join("model"));
+    // A part of the sample, so that the test is short.
+    let source = support::sample().join("sample.mp4");
+    std::fs::copy(source, bench.path().join("a.mp4")).unwrap();
+    let words = support::sample().join("sample.words.json");
+    std::fs::copy(words, bench.path().join("a.words.json")).unwrap();
+    bench
+}
+
+/// `arguments` with what all runs here share.
+fn with_model<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let shared = [
+        "edit", "a.mp4", "--model", "model", "--steps", "2", "-o", "out.mp4", "--report", "r.json",
+        "--quiet",
+    ];
+    shared.iter().chain(arguments).copied().collect()
+}
+
+fn run(bench: &Bench, arguments: &[&str]) -> Value {
+    let output = bench.run(&with_model(arguments));
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{err}");
+    serde_json::from_slice(&std::fs::read(bench.path().join("r.json")).unwrap()).unwrap()
+}
+
+fn open(bench: &Bench, name: &str) -> Clip {
+    Clip::open(bench.path().join(name), &OpenOptions::default()).unwrap()
+}
+
+fn picture(clip: &Clip, frame: u64) -> Vec<u8> {
+    let mut frames = clip
+        .frames(FrameIndex(frame)..FrameIndex(frame + 1))
+        .unwrap();
+    frames.next().unwrap().unwrap().to_rgb8().data
+}
+
+fn difference(a: &[u8], b: &[u8]) -> f64 {
+    let sum: u64 = a
+        .iter()
+        .zip(b)
+        .map(|(a, b)| u64::from(a.abs_diff(*b)))
+        .sum();
+    sum as f64 / a.len() as f64
+}
+
+/// What must hold for every edit: all frames told once, recorded ones recorded, made ones made.
+fn check(bench: &Bench, report: &Value) -> u64 {
+    let (was, is) = (open(bench, "a.mp4"), open(bench, "out.mp4"));
+    let frames = is.video().unwrap().frames;
+    assert_eq!(report["output"]["frames"].as_u64().unwrap(), frames);
+    let (mut next, mut made) = (0, 0);
+    for span in report["spans"].as_array().unwrap() {
+        let out = |end: usize| span["out"][end].as_u64().unwrap();
+        assert_eq!(out(0), next);
+        next = out(1);
+        match span["kind"].as_str().unwrap() {
+            "generated" => made += out(1) - out(0),
+            kind => {
+                assert_ne!(kind, "lipsynced", "this model makes no mouths");
+                let from = span["source"][0].as_u64().unwrap();
+                for offset in [0, out(1) - out(0) - 1] {
+                    let change = difference(
+                        &picture(&was, from + offset),
+                        &picture(&is, out(0) + offset),
+                    );
+                    // Bit for bit where packets were copied, within the encoder's reach elsewhere.
+                    let bound = if kind == "copied" { 0.0 } else { 1.5 };
+                    assert!(
+                        change <= bound,
+                        "{kind} frame {}: {change}",
+                        out(0) + offset
+                    );
+                }
+            }
+        }
+    }
+    assert_eq!(next, frames);
+    made
+}
+
+#[test]
+fn a_removal_is_bridged_and_a_killed_run_goes_on_to_the_same_bytes() {
+    let whole = bench();
+    let arguments = ["--remove", "um"];
+    let report = run(&whole, &arguments);
+    // One latent of eight frames each side.
+    assert_eq!(check(&whole, &report), 16);
+    assert_eq!(report["model"]["steps"], 2);
+    assert_eq!(report["model"]["name"], "model");
+    assert_eq!(report["model"]["sha256"].as_str().unwrap().len(), 64);
+    let expected = std::fs::read(whole.path().join("out.mp4")).unwrap();
+    let prompts = whole.path().join(".cache/reword/prompts");
+    assert_eq!(
+        std::fs::read_dir(&prompts).unwrap().count(),
+        2,
+        "the prompt and the negative one"
+    );
+
+    // The embedded prompts are found again.
+    let written = || -> Vec<_> {
+        let files = std::fs::read_dir(&prompts).unwrap();
+        files
+            .map(|file| file.unwrap().metadata().unwrap().modified().unwrap())
+            .collect()
+    };
+    let before = written();
+    run(&whole, &arguments);
+    assert!(
+        std::fs::read(whole.path().join("out.mp4")).unwrap() == expected,
+        "the same seed"
+    );
+    assert_eq!(written(), before);
+
+    // How much memory there is changes nothing.
+    run(&whole, &["--remove", "um", "--memory", "1900MiB"]);
+    assert!(
+        std::fs::read(whole.path().join("out.mp4")).unwrap() == expected,
+        "other memory"
+    );
+
+    // Killed after the first step.
+    std::fs::remove_file(whole.path().join("out.mp4")).unwrap();
+    let mut child = whole
+        .reword()
+        .args(with_model(&arguments))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let state = whole.path().join(".out.mp4.reword/spans.state");
+    while !state.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(state.exists(), "the run was over too soon to be killed");
+    run(&whole, &["--remove", "um", "--resume"]);
+    assert!(
+        std::fs::read(whole.path().join("out.mp4")).unwrap() == expected,
+        "resumed"
+    );
+}
+
+#[test]
+fn an_addition_is_filled_and_adapters_prompts_and_seeds_count() {
+    let bench = bench();
+    let arguments = ["--replace", "Tuesday=Wednesday"];
+    let report = run(&bench, &arguments);
+    let made = check(&bench, &report);
+    assert!(made > 5, "{made} frames were made");
+    let warnings = report["warnings"].to_string();
+    assert!(warnings.contains("does not hear"), "{warnings}");
+    // Made pictures are the model's, not the recorded ones.
+    let span = report["spans"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|span| span["kind"] == "generated")
+        .unwrap();
+    let middle = (span["out"][0].as_u64().unwrap() + span["out"][1].as_u64().unwrap()) / 2;
+    let first = picture(&open(&bench, "out.mp4"), middle);
+    let near: Vec<f64> = [middle - 3, middle, middle + 3]
+        .iter()
+        .map(|frame| difference(&first, &picture(&open(&bench, "a.mp4"), *frame)))
+        .collect();
+    assert!(near.iter().all(|change| *change > 3.0), "{near:?}");
+
+    let adapter = bench.path().join("adapter.safetensors");
+    video_model::write_adapter(&adapter, 24);
+    for other in [
+        vec!["--prompt", "a house on fire"],
+        vec!["--seed", "3"],
+        vec!["--lora", "adapter.safetensors:8"],
+    ] {
+        run(&bench, &[&arguments[..], &other[..]].concat());
+        let change = difference(&first, &picture(&open(&bench, "out.mp4"), middle));
+        assert!(change > 0.05, "{other:?}: {change}");
+    }
+}
+
+#[test]
+fn a_fitted_cache_spares_steps() {
+    let bench = bench();
+    let noise = |index, shape: &[usize]| {
+        let key = NoiseKey {
+            purpose: Purpose::Start,
+            index,
+        };
+        ChaChaNoise::new(11)
+            .normal(key, shape, &Device::Cpu)
+            .unwrap()
+    };
+    let mut inputs = Vec::new();
+    for index in 0..2 {
+        let name = format!("in{index}.safetensors");
+        let tensors = BTreeMap::from([
+            ("latents".to_owned(), noise(index, &[1, 24, 8])),
+            ("caption".to_owned(), noise(10 + index, &[1, 5, 16])),
+            (
+                "coords".to_owned(),
+                (noise(20 + index, &[1, 3, 24]).abs().unwrap() * 3.0).unwrap(),
+            ),
+        ]);
+        nn::weights::save(bench.path().join(&name), &tensors, &BTreeMap::new()).unwrap();
+        inputs.push(name);
+    }
+    let mut arguments = vec![
+        "models",
+        "fit-cache",
+        "--weights",
+        "model/small.safetensors",
+    ];
+    for input in &inputs {
+        arguments.extend(["--inputs", input]);
+    }
+    arguments.extend(["--cache-steps", "12", "--degree", "2", "-o", "cache.json"]);
+    let output = bench.run(&arguments);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let path = bench.path().join("cache.json");
+    let mut cache: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(cache["pairs"], 2 * 11);
+    let output = || std::fs::read(bench.path().join("out.mp4")).unwrap();
+    let edit = ["--remove", "um", "--steps", "6"];
+    let edit: Vec<&str> = with_model(&edit);
+    // The later of two flags of a name counts, so the shared number of steps is left out.
+    let edit: Vec<&str> = edit
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| !(4..6).contains(i))
+        .map(|(_, a)| *a)
+        .collect();
+    let spent = |more: &[&str]| {
+        let done = bench.run(&[&edit[..], more].concat());
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        let report: Value =
+            serde_json::from_slice(&std::fs::read(bench.path().join("r.json")).unwrap()).unwrap();
+        report["timings"]["generate"].as_f64().unwrap()
+    };
+    let all = spent(&[]);
+    let plain = output();
+    spent(&["--step-cache", "cache.json"]);
+    assert!(output() == plain, "a threshold of 0 changes nothing");
+    cache["threshold"] = 1e9.into();
+    std::fs::write(&path, cache.to_string()).unwrap();
+    let spared = spent(&["--step-cache", "cache.json"]);
+    assert!(output() != plain);
+    assert!(spared < all, "{spared} s with the cache, {all} s without");
+}
+
+#[test]
+fn with_the_parts_that_hear_it_makes_mouths() {
+    let bench = bench();
+    video_model::write_parts(&bench.path().join("parts.safetensors"));
+    let output = bench.run(&[
+        "sync",
+        "a.mp4",
+        "--speech",
+        "a.mp4",
+        "--model",
+        "model",
+        "--adapter",
+        "parts.safetensors",
+        "--from",
+        "1",
+        "--to",
+        "2",
+        "-o",
+        "out.mp4",
+        "--report",
+        "r.json",
+        "--quiet",
+    ]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(bench.path().join("r.json")).unwrap()).unwrap();
+    let kinds: Vec<&str> = report["spans"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|span| span["kind"].as_str().unwrap())
+        .collect();
+    assert!(
+        kinds.contains(&"lipsynced") && !kinds.contains(&"generated"),
+        "{kinds:?}"
+    );
+    assert_eq!(report["model"]["name"], "model with parts.safetensors");
+    let (was, is) = (open(&bench, "a.mp4"), open(&bench, "out.mp4"));
+    assert!(difference(&picture(&was, 37), &picture(&is, 37)) > 0.05);
+}
+
+#[test]
+fn what_does_not_fit_is_told() {
+    let bench = bench();
+    let told = |arguments: &[&str]| {
+        let output = bench.run(arguments);
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap(), err)
+    };
+    let adapter = bench.path().join("wide.safetensors");
+    video_model::write_adapter(&adapter, 32);
+    let (code, err) = told(&with_model(&[
+        "--remove",
+        "um",
+        "--lora",
+        "wide.safetensors",
+    ]));
+    assert_eq!(code, 3, "{err}");
+    assert!(
+        err.contains("is for [32, 32], the model's is") && err.contains("adapter fits the model"),
+        "{err}"
+    );
+    let (code, err) = told(&with_model(&["--remove", "um", "--memory", "700MiB"]));
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("MiB with them left in the file"), "{err}");
+    let (code, err) = told(&[
+        "sync", "a.mp4", "--speech", "a.mp4", "--model", "model", "-o", "out.mp4",
+    ]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("does not hear"), "{err}");
+    let (code, err) = told(&[
+        "edit", "a.mp4", "--remove", "um", "--prompt", "x", "-o", "out.mp4",
+    ]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("--prompt is for models"), "{err}");
+    std::fs::remove_dir_all(bench.path().join("model/tokenizer")).unwrap();
+    let (code, err) = told(&with_model(&["--remove", "um"]));
+    assert_eq!(code, 4, "{err}");
+    assert!(err.contains("no tokenizer beside it"), "{err}");
+    assert!(!Path::new(&bench.path().join("out.mp4")).exists());
+}

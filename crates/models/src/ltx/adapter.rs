@@ -1,0 +1,60 @@
+//! EditYourself's parts in a file of their own, put to a base model: audio projection, audio
+//! cross-attention, sound encoder, and low-rank additions, with their configs in the header.
+
+use serde_json::Value;
+
+use super::TransformerConfig;
+use super::keys::TRANSFORMER_PREFIX;
+use crate::error::{ModelError, Result};
+use crate::file::ModelFile;
+use crate::lora::LoraFile;
+
+const PART: &str = "adapter";
+
+/// A base model with an adapter's tensors and configs, and the adapter's low-rank additions,
+/// where it has some. Both are official single files.
+///
+/// # Errors
+/// When a file is of another layout, or both have a tensor of one name.
+pub fn with_adapter(
+    base: &ModelFile,
+    adapter: &ModelFile,
+) -> Result<(ModelFile, Option<LoraFile>)> {
+    let is_own = |name: &String| name.starts_with(TRANSFORMER_PREFIX);
+    if !base.shapes().keys().any(is_own) {
+        return Err(ModelError::config(
+            PART,
+            format!(
+                "{} is no official file with transformer and autoencoder",
+                base.origin()
+            ),
+        ));
+    }
+    let loras = adapter.only(crate::lora::is_part)?;
+    let others = adapter.only(|name| !crate::lora::is_part(name))?;
+    if !others
+        .shapes()
+        .keys()
+        .any(|name| name.contains("audio_attn."))
+    {
+        return Err(ModelError::config(
+            PART,
+            format!("{} has no audio cross-attention", adapter.origin()),
+        ));
+    }
+    // The adapter's keys would otherwise change how the base model's angles are rounded.
+    let mut config = base.config()?;
+    let precision = TransformerConfig::from_json(&config)?.frequencies_precision;
+    if let Some(Value::Object(transformer)) = config.get_mut("transformer") {
+        let precision = serde_json::to_value(precision)
+            .map_err(|source| ModelError::ConfigText { part: PART, source })?;
+        transformer.insert("frequencies_precision".to_owned(), precision);
+    }
+    let joined = base.with_config(&config)?.joined(&others)?;
+    let loras = if loras.shapes().is_empty() {
+        None
+    } else {
+        Some(LoraFile::from_file(&loras)?)
+    };
+    Ok((joined, loras))
+}

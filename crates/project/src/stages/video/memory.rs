@@ -1,0 +1,158 @@
+//! `--memory` for a video model: all weights in memory, its blocks left in the file and read in their turn, or a refusal
+//! with the number that it takes.
+
+use crate::{Observer, ProjectError};
+use candle_core::DType;
+use media::VideoInfo;
+use methods::ltx_video::LtxVideo;
+use models::ltx::{Residence, TransformerConfig, VaeConfig};
+use models::{ModelFile, TensorShapes};
+
+/// The program without a model, and the frames that it keeps, measured and rounded up.
+const BASE: u64 = (320 << 20) + super::super::memory::FRAMES as u64;
+
+/// Copies of a block's weights at once while it is read: as stored in the file's pages, as computed with, and packed
+/// for the kernels.
+const COPIES: u64 = 3;
+
+/// Activations of the inner width that a block holds at once: the sum, normed input, queries, keys, values, the
+/// attended, and four for the wide layer.
+const ACTIVATIONS: u64 = 12;
+
+/// Bytes that a job with a video model needs, besides pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// All weights of the transformer.
+    pub(super) transformer: u64,
+    /// Those of its largest block.
+    pub(super) block: u64,
+    /// What of them is in no block.
+    pub(super) around: u64,
+    pub(super) vae: u64,
+    /// The larger of what a denoising step and a decoded window hold.
+    pub(super) work: u64,
+}
+
+impl Needs {
+    /// For pictures of rows and columns `size`, blocks of `latents` latents, weights as `dtype`.
+    pub(super) fn of(
+        config: &TransformerConfig,
+        vae: &ModelFile,
+        dtype: DType,
+        size: (usize, usize),
+        latents: usize,
+    ) -> Result<Self, ProjectError> {
+        let json = vae.config().map_err(super::input)?;
+        let vae = VaeConfig::from_json(&json).map_err(super::input)?;
+        let width = dtype.size_in_bytes() as u64;
+        let bytes = |shapes: &TensorShapes, prefix: &str| -> u64 {
+            let own = shapes.iter().filter(|(name, _)| name.starts_with(prefix));
+            own.map(|(_, shape)| shape.iter().product::<usize>() as u64 * width)
+                .sum()
+        };
+        let shapes = config.shapes();
+        let transformer = bytes(&shapes, "");
+        let blocks = bytes(&shapes, "transformer_blocks.");
+        let space = vae.spatial_stride().max(1);
+        let cells = size.0.div_ceil(space) * size.1.div_ceil(space);
+        // A window may see two latents more than its own.
+        let tokens = (cells * (latents + 2)) as u64;
+        let inner = config.width() as u64;
+        let denoise = tokens * inner * (ACTIVATIONS * width + 4);
+        let decode = LtxVideo::decode_values(&vae, size) * width;
+        Ok(Self {
+            transformer,
+            block: blocks / config.num_layers.max(1) as u64,
+            around: transformer - blocks,
+            vae: bytes(&vae.shapes(), ""),
+            work: denoise.max(decode),
+        })
+    }
+
+    fn resident(&self) -> u64 {
+        BASE + self.transformer + self.vae + self.work
+    }
+
+    fn streamed(&self) -> u64 {
+        BASE + COPIES * self.block + self.around + self.vae + self.work
+    }
+}
+
+/// Where the weights are, with `memory` bytes in all, or what the machine has free.
+pub(super) fn plan(
+    needs: &Needs,
+    memory: Option<u64>,
+    clip: &VideoInfo,
+    observer: &mut dyn Observer,
+) -> Result<Residence, ProjectError> {
+    let pictures = super::super::memory::pictures(clip);
+    let (resident, streamed) = (needs.resident() + pictures, needs.streamed() + pictures);
+    let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    if let Some(memory) = memory {
+        if memory < streamed.min(resident) {
+            return Err(ProjectError::usage(format!(
+                "this model on pictures of {}x{} needs {} MiB with its weights in memory, {} MiB with them left in the file; --memory allows {} MiB",
+                clip.width,
+                clip.height,
+                mebibytes(resident),
+                mebibytes(streamed),
+                mebibytes(memory)
+            ))
+            .with_hint(format!(
+                "give at least --memory {}MiB; --dtype bf16 halves it, --preview needs far less",
+                mebibytes(streamed.min(resident))
+            )));
+        }
+        return Ok(if memory < resident {
+            Residence::File
+        } else {
+            Residence::Memory
+        });
+    }
+    match available() {
+        Some(free) if free < resident => {
+            observer.warn(&format!(
+                "all weights in memory would take {} MiB of {} MiB that are free; they are read from the file in each step, which is slower",
+                mebibytes(resident),
+                mebibytes(free)
+            ));
+            Ok(Residence::File)
+        }
+        _ => Ok(Residence::Memory),
+    }
+}
+
+/// Bytes that the system could give away now; nothing where it does not say.
+fn available() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_13b_model_is_streamed_where_it_does_not_fit() {
+        let config = TransformerConfig::ltx_13b();
+        let json = serde_json::json!({"vae": {}});
+        let vae = ModelFile::from_tensors(
+            "test",
+            std::collections::BTreeMap::new(),
+            [("config".to_owned(), json.to_string())].into(),
+        );
+        let needs = Needs::of(&config, &vae, DType::BF16, (544, 960), 17).unwrap();
+        // 26.09 GB, of which 48 blocks.
+        assert_eq!(needs.transformer, 13_042_569_344 * 2);
+        assert!(
+            needs.block > 500 << 20 && needs.block < 600 << 20,
+            "{needs:?}"
+        );
+        assert!(needs.resident() > 28 << 30, "{needs:?}");
+        assert!(needs.streamed() < 16 << 30, "{needs:?}");
+    }
+}
