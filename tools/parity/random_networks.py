@@ -320,7 +320,7 @@ def audio_projection(rng):
         shapes |= {f"pool.{i}.weight": (c, 1, 2), f"pool.{i}.bias": (c,)}
     torch.manual_seed(rng.randrange(1 << 30))
     w = {k: (torch.randn(v) / (v[-1] ** 0.5 if k == "proj.weight" else 2)).bfloat16().float() for k, v in shapes.items()}
-    w["norm.weight"] += 1
+    w["norm.weight"] = (w["norm.weight"] + 1).bfloat16().float()
     rate, fps, frames = rng.choice([50.0, 50.0, 25.0, 43.066]), rng.choice([25.0, 24000 / 1001, 29.97, 50.0, 8.0]), rng.randint(1, 30)
     features = torch.randn(rng.randint(1, 3), rng.randint(1, 90), states, c)
 

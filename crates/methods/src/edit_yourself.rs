@@ -26,6 +26,7 @@ mod plan;
 mod references;
 mod resume;
 mod run;
+mod shifted;
 mod sound;
 mod store;
 

@@ -440,3 +440,46 @@ fn a_file_without_the_method_says_what_is_missing() {
         EditYourself::from_bytes("embedded", b"nothing", DType::F32, &Device::Cpu).unwrap_err();
     assert!(error.to_string().contains("embedded"), "{error}");
 }
+
+/// A model whose blocks move over the whole of a range.
+fn moving_model(width: usize, shift: usize) -> EditYourself {
+    let mut config = config();
+    config["edit_yourself"]["windows"] =
+        json!({"width": width, "shift": shift, "ends": "averaged", "still": 0.0});
+    model_of(&config)
+}
+
+#[test]
+fn one_block_that_stands_still_is_plain_sampling() {
+    // Five latents, then two carried ones and one to make: each a single block.
+    let job = job(vec![range(0..9, 0..9), range(20..22, 10..22)]);
+    let plain = run(&model(), &job, 0.0, 0.2);
+    let still = run(&moving_model(5, 0), &job, 0.0, 0.2);
+    assert_eq!(pixels(&plain), pixels(&still));
+    // One block is one block, wherever its partition would move.
+    assert_eq!(
+        pixels(&plain),
+        pixels(&run(&moving_model(5, 2), &job, 0.0, 0.2))
+    );
+}
+
+#[test]
+fn moving_blocks_make_every_frame_once() {
+    let job = job(vec![range(0..33, 0..40), range(50..52, 45..60)]);
+    let made: Vec<Kept> = [0, 2]
+        .map(|shift| run(&moving_model(5, shift), &job, 0.0, 0.2))
+        .into();
+    for kept in &made {
+        let frames: Vec<u64> = kept.crops.iter().map(|made| made.frame.0).collect();
+        assert_eq!(frames, (0..33).chain(50..52).collect::<Vec<u64>>());
+        let last = kept.progress.last().unwrap();
+        assert_eq!((last.blocks.0, last.frames), (last.blocks.1, (35, 35)));
+    }
+    let [still, moving] = [0, 1].map(|index| pixels(&made[index]));
+    assert_ne!(still, moving);
+    assert_eq!(
+        moving,
+        pixels(&run(&moving_model(5, 2), &job, 0.0, 0.2)),
+        "the same job, the same crops"
+    );
+}

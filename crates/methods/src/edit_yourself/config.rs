@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use diffusion::ShiftedWindows;
 use serde::{Deserialize, Serialize};
 
 /// How finished latents take part in the next block.
@@ -76,6 +77,10 @@ pub struct EditYourselfConfig {
     /// Latents behind a block that are decoded with it.
     #[serde(default = "two")]
     pub decode_after: usize,
+    /// Blocks that move between steps over the whole of a range, for models trained without
+    /// carried latents; block after block where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<ShiftedWindows>,
     /// Weight of the sound over no sound; 1 is the sound's own velocity.
     #[serde(default = "one")]
     pub audio_guidance: f64,
@@ -151,6 +156,9 @@ impl EditYourselfConfig {
                 "carry_latents {} leave nothing to make in blocks of {}",
                 self.carry_latents, self.block_latents
             ));
+        }
+        if let Some(fault) = self.windows.as_ref().and_then(super::shifted::fault) {
+            return Some(fault);
         }
         if !(0.0..1.0).contains(&self.decode_timestep)
             || !(0.0..1.0).contains(&self.decode_noise_scale)

@@ -37,7 +37,7 @@ pub(super) struct Prepared {
     sound: AudioMemory,
     queries: AudioQueries,
     /// Latents of the block that are denoised.
-    latents: Vec<usize>,
+    pub(super) latents: Vec<usize>,
 }
 
 enum Context {
@@ -185,11 +185,7 @@ impl EditYourself {
             let count = x.len();
             let rows = Tensor::stack(&x, 0)?;
             let tokens = rows.reshape((1, count * inside, channels))?;
-            let mut velocity = self.velocity(&tokens, *t, prepared, true)?;
-            if (audio_guidance - 1.0).abs() > f64::EPSILON {
-                let without = self.velocity(&tokens, *t, prepared, false)?;
-                velocity = guidance::audio(&velocity, &without, audio_guidance)?;
-            }
+            let velocity = self.guided_velocity(&tokens, *t, prepared, audio_guidance)?;
             let velocity = velocity.reshape((count, inside, channels))?;
             let moved = euler::step(&rows, &velocity, *t, next)?;
             x = (0..count)
@@ -205,6 +201,22 @@ impl EditYourself {
         }
         let result: Vec<Tensor> = result.into_iter().flatten().collect();
         Ok(Tensor::stack(&result, 0)?)
+    }
+
+    /// Velocities `[1, N, C]` of masked tokens at `t`, with the weight of the sound.
+    pub(super) fn guided_velocity(
+        &self,
+        tokens: &Tensor,
+        t: f64,
+        prepared: &Prepared,
+        audio_guidance: f64,
+    ) -> Result<Tensor> {
+        let velocity = self.velocity(tokens, t, prepared, true)?;
+        if (audio_guidance - 1.0).abs() <= f64::EPSILON {
+            return Ok(velocity);
+        }
+        let without = self.velocity(tokens, t, prepared, false)?;
+        Ok(guidance::audio(&velocity, &without, audio_guidance)?)
     }
 
     /// Velocities `[1, N, C]` of masked tokens at `t`, with or without the sound.

@@ -175,6 +175,7 @@ pub(super) mod tests {
             spatial_stride: 32,
             temporal_stride: 4,
             carry_latents: 2,
+            windows: None,
             carry: crate::edit_yourself::Carry::Noised,
             decode_before: 2,
             decode_after: 2,

@@ -181,6 +181,9 @@ impl Run<'_> {
         blocks: &[Block],
         state: Option<&State>,
     ) -> Result<usize> {
+        if let Some(windows) = self.model.config.windows {
+            return self.shifted(index, stretch, windows, blocks.len());
+        }
         let mut cursor = self.cursor(self.model, stretch, state)?;
         let mut done = 0;
         while let Some(block) = blocks.get(cursor.block) {
