@@ -1,7 +1,7 @@
 //! `reword edit --model` with a model that makes whole pictures: a small LTX-Video with random weights, in the layout in
 //! which the public ones come.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
 mod support;
 #[path = "support/video_model.rs"]
@@ -13,18 +13,27 @@ use nn::Device;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use support::Bench;
 use units::FrameIndex;
 
 fn bench() -> Bench {
     let bench = Bench::new();
     video_model::write(&bench.path().join("model"));
-    // A part of the sample, so that the test is short.
-    let source = support::sample().join("sample.mp4");
-    std::fs::copy(source, bench.path().join("a.mp4")).unwrap();
-    let words = support::sample().join("sample.words.json");
-    std::fs::copy(words, bench.path().join("a.words.json")).unwrap();
+    // A small part of the sample, so that the test is short.
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(support::sample().join("sample.mp4"))
+        .args(["-t", "4.8", "-vf", "scale=192:192", "-pix_fmt", "yuv420p"])
+        .arg(bench.path().join("a.mp4"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let words = std::fs::read(support::sample().join("sample.words.json")).unwrap();
+    let mut words: Value = serde_json::from_slice(&words).unwrap();
+    let list = words["words"].as_array_mut().unwrap();
+    list.retain(|word| word["end"].as_f64().unwrap() < 4.7);
+    bench.file("a.words.json", words.to_string());
     bench
 }
 
@@ -178,7 +187,8 @@ fn an_addition_is_filled_and_adapters_prompts_and_seeds_count() {
         .iter()
         .find(|span| span["kind"] == "generated")
         .unwrap();
-    let middle = (span["out"][0].as_u64().unwrap() + span["out"][1].as_u64().unwrap()) / 2;
+    let [start, end] = [0, 1].map(|index| span["out"][index].as_u64().unwrap());
+    let middle = start.midpoint(end);
     let first = picture(&open(&bench, "out.mp4"), middle);
     let near: Vec<f64> = [middle - 3, middle, middle + 3]
         .iter()

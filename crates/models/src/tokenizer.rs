@@ -1,6 +1,6 @@
 //! Prompts to the token numbers that T5 takes.
 //!
-//! Either form in which a tokenizer is published: `tokenizer.json`, or SentencePiece's
+//! Either form in which a tokenizer is published: `tokenizer.json`, or `SentencePiece`'s
 //! `spiece.model`. Fact sheet 3: the end token is appended, longer prompts are cut, shorter
 //! ones padded, and the mask tells which tokens count.
 
@@ -39,7 +39,7 @@ pub struct PromptTokens {
 }
 
 impl PromptTokenizer {
-    /// Reads a `tokenizer.json`, a SentencePiece model, or a folder with one of them.
+    /// Reads a `tokenizer.json`, a `SentencePiece` model, or a folder with one of them.
     ///
     /// # Errors
     /// When there is none, or it is no such file.

@@ -52,8 +52,8 @@ pub(crate) enum ModelsCommand {
         #[arg(long, value_name = "FILE", required = true)]
         inputs: Vec<PathBuf>,
         /// Denoising steps
-        #[arg(long = "cache-steps", value_name = "N", default_value_t = 40)]
-        steps: usize,
+        #[arg(long, value_name = "N", default_value_t = 40)]
+        cache_steps: usize,
         /// Degree of the polynomial
         #[arg(long, default_value_t = 4)]
         degree: usize,

@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use candle_core::Tensor;
-use diffusion::{
-    Ends, NoiseKey, NoiseSource, Purpose, ShiftedWindows, Walk, Window, WindowVelocity, euler,
-};
+use diffusion::{Ends, NoiseKey, Purpose, ShiftedWindows, Walk, Window, WindowVelocity, euler};
 
 use super::denoise::{BlockInput, Prepared};
 use super::plan::Stretch;

@@ -28,7 +28,7 @@ pub enum Residence {
 #[derive(Debug, Clone)]
 pub(super) enum Blocks {
     Memory(Vec<Block>),
-    File(Streamed),
+    File(Box<Streamed>),
 }
 
 /// Blocks in a file, with the adapters that belong to their linears.
@@ -59,7 +59,7 @@ impl Blocks {
             loras: BTreeMap::new(),
         };
         if residence == Residence::File {
-            return Ok(Self::File(streamed));
+            return Ok(Self::File(Box::new(streamed)));
         }
         let view = file.view(dtype, device)?.at("transformer_blocks");
         let blocks = (0..config.num_layers)

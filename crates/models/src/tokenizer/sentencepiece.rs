@@ -1,4 +1,4 @@
-//! SentencePiece's model file: a protocol buffer with the pieces, their scores, and how text
+//! `SentencePiece`'s model file: a protocol buffer with the pieces, their scores, and how text
 //! is normalised (google/sentencepiece `src/sentencepiece_model.proto`).
 
 use tokenizers::Tokenizer;
@@ -9,7 +9,7 @@ use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 
 use super::PromptTokenizer;
 
-/// Sentencepiece's sign for a space.
+/// Its sign for a space.
 const SPACE: char = '\u{2581}';
 
 /// More pieces than any T5 has; a file that claims more is broken.

@@ -7,7 +7,7 @@ mod prompt;
 use crate::request::VideoRequest;
 use crate::stages::loras;
 use crate::watch::Watch;
-use crate::{JobKey, Precision, ProjectError, RenderRequest, VideoFiles};
+use crate::{JobKey, Precision, ProjectError, RegionRequest, RenderRequest, VideoFiles};
 use candle_core::{DType, Device, Tensor};
 use diffusion::{CacheConfig, Guidance, GuidanceSchedule, Pass, Preset, Schedule, ShiftedWindows};
 use media::VideoInfo;
@@ -47,6 +47,14 @@ pub(crate) fn load(
     watch: &mut Watch<'_>,
 ) -> Result<Video, ProjectError> {
     let files = &video.files;
+    if request.region != RegionRequest::Lip {
+        return Err(ProjectError::usage(format!(
+            "{} makes whole pictures, not the region {}",
+            files.name,
+            request.region.name()
+        ))
+        .with_hint("leave --region out"));
+    }
     let device = Device::Cpu;
     let dtype = match request.precision {
         Precision::F32 => DType::F32,
@@ -162,7 +170,7 @@ fn preset(
             .ok_or_else(|| ProjectError::usage(format!("there are no settings `{name}`")))?,
         None => unreleased(&json)?,
     };
-    for blocks in preset.first.skip_blocks.iter_mut() {
+    for blocks in &mut preset.first.skip_blocks {
         // A block that the model lacks can't be perturbed.
         blocks.retain(|block| *block < config.num_layers);
     }
@@ -176,8 +184,8 @@ fn preset(
 
 /// What the header, the size and the file's name say.
 fn told(files: &VideoFiles, json: &Value, config: &TransformerConfig) -> Option<&'static str> {
-    let name = files.transformer.file_name().unwrap_or_default();
-    let distilled = name.to_string_lossy().contains("distilled")
+    let path = files.transformer.to_string_lossy();
+    let distilled = path.contains("distilled")
         || json
             .get("allowed_inference_steps")
             .is_some_and(|steps| !steps.is_null());
