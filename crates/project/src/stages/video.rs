@@ -68,7 +68,7 @@ pub(crate) fn load(
     let size = fill::work_size(clip, request.preview);
     let windows = ShiftedWindows::paper();
     let needs = memory::Needs::of(&config, &vae, dtype, size, windows.width)?;
-    let residence = memory::plan(&needs, request.memory, clip, watch)?;
+    let residence = memory::plan(&needs, request.memory, super::memory::pictures(clip), watch)?;
     let guided = preset
         .first
         .guidance

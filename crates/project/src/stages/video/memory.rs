@@ -3,7 +3,6 @@
 
 use crate::{Observer, ProjectError};
 use candle_core::DType;
-use media::VideoInfo;
 use methods::ltx_video::LtxVideo;
 use models::ltx::{Residence, TransformerConfig, VaeConfig};
 use models::{ModelFile, TensorShapes};
@@ -78,22 +77,20 @@ impl Needs {
     }
 }
 
-/// Where the weights are, with `memory` bytes in all, or what the machine has free.
+/// Where the weights are, with `memory` bytes in all, or what the machine has free; `pictures` are the bytes that the
+/// clip's pictures take.
 pub(super) fn plan(
     needs: &Needs,
     memory: Option<u64>,
-    clip: &VideoInfo,
+    pictures: u64,
     observer: &mut dyn Observer,
 ) -> Result<Residence, ProjectError> {
-    let pictures = super::super::memory::pictures(clip);
     let (resident, streamed) = (needs.resident() + pictures, needs.streamed() + pictures);
     let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
     if let Some(memory) = memory {
         if memory < streamed.min(resident) {
             return Err(ProjectError::usage(format!(
-                "this model on pictures of {}x{} needs {} MiB with its weights in memory, {} MiB with them left in the file; --memory allows {} MiB",
-                clip.width,
-                clip.height,
+                "this model on this clip needs {} MiB with its weights in memory, {} MiB with them left in the file; --memory allows {} MiB",
                 mebibytes(resident),
                 mebibytes(streamed),
                 mebibytes(memory)
@@ -135,6 +132,25 @@ fn available() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_decides_where_weights_are() {
+        let needs = Needs {
+            transformer: 48 << 30,
+            block: 1 << 30,
+            around: 0,
+            vae: 1 << 30,
+            work: 2 << 30,
+        };
+        let at = |memory: u64| plan(&needs, Some(memory), 0, &mut crate::Silent);
+        assert_eq!(at(52 << 30).unwrap(), Residence::Memory);
+        assert_eq!(at(24 << 30).unwrap(), Residence::File);
+        let error = at(4 << 30).unwrap_err();
+        assert_eq!(error.class(), crate::FailureClass::Usage);
+        // 3 blocks, autoencoder, work and the program: 6 GiB and 704 MiB.
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("--memory 6848MiB"), "{hint}");
+    }
 
     #[test]
     fn the_13b_model_is_streamed_where_it_does_not_fit() {
