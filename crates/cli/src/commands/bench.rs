@@ -3,8 +3,7 @@
 //! The clips are made from the sample: its frames on a 1280x720 picture, played forwards and backwards.
 
 use super::shared::render_request;
-use crate::arguments::BenchArguments;
-use crate::arguments::ModelArguments;
+use crate::arguments::{BenchArguments, ModelArguments};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
@@ -85,7 +84,12 @@ fn lips(clips: &[PathBuf], settings: &Settings, terminal: &Terminal) -> Result<(
         let mut line = String::new();
         for (sound, (sum, count)) in [clip, other].into_iter().zip(&mut sums) {
             let output = folder.path().join("out.mp4");
-            let request = render_request(clip.clone(), output.clone(), ModelArguments::default(), settings)?;
+            let request = render_request(
+                clip.clone(),
+                output.clone(),
+                ModelArguments::default(),
+                settings,
+            )?;
             project::sync(&request, sound, &mut Silent)?;
             let made = project::mouth_openings(&output)?;
             if let Ok(value) = measure::lips::opening_correlation(&made, &truth) {
