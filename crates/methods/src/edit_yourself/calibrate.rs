@@ -143,6 +143,7 @@ mod tests {
         let moments: Vec<Moment> = (0..190)
             .map(|n| Moment {
                 frame: FrameIndex(n),
+                scene: 0,
                 mouth: mouth(0.4 + 2.0 * speech(n as f64 / 25.0 + 0.08)),
                 pose: [0.0; 6],
             })
@@ -160,6 +161,7 @@ mod tests {
         let moments: Vec<Moment> = (0..50)
             .map(|n| Moment {
                 frame: FrameIndex(n),
+                scene: 0,
                 mouth: mouth(if n % 2 == 0 { -1.0 } else { 0.0 }),
                 pose: [0.0; 6],
             })

@@ -15,6 +15,8 @@ use super::mouth::{MOUTH, Mouth};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment {
     pub frame: FrameIndex,
+    /// Which shot it is from: lips are lent within one.
+    pub scene: usize,
     pub mouth: Mouth,
     /// How the head is held: three points of the nose, crop pixels, x and y by turns.
     pub pose: [f32; 6],
@@ -25,6 +27,8 @@ pub struct Moment {
 pub struct Wish {
     /// The source frame that is shown.
     pub shown: FrameIndex,
+    /// As in [`Moment::scene`].
+    pub scene: usize,
     pub mouth: Mouth,
     /// As in [`Moment::pose`].
     pub pose: [f32; 6],
@@ -129,17 +133,18 @@ fn candidates(wish: &Wish, moments: &[Moment]) -> Vec<(usize, f32)> {
     } else {
         0..moments.len()
     };
-    // A clip that is too short for others lends what it has.
+    // Where a shot is too short for others, it lends what it has; one without any face that can
+    // lend takes what is near.
+    let same = |moment: &Moment| moment.scene == wish.scene;
     let apart = |moment: &Moment| moment.frame.0.abs_diff(wish.shown.0) > APART;
-    let others = moments
-        .get(range.clone())
-        .is_some_and(|near| near.iter().any(apart));
-    let mut found: Vec<(usize, f32)> = moments
+    let near = moments.get(range.clone()).unwrap_or_default();
+    let others = near.iter().any(|moment| same(moment) && apart(moment));
+    let any = near.iter().any(same);
+    let mut found: Vec<(usize, f32)> = near
         .iter()
         .enumerate()
-        .take(range.end)
-        .skip(range.start)
-        .filter(|(_, moment)| !others || apart(moment))
+        .filter(|(_, moment)| (!others || apart(moment)) && (!any || same(moment)))
+        .map(|(index, moment)| (range.start + index, moment))
         .map(|(index, moment)| {
             let squares = wish
                 .pose
@@ -189,6 +194,7 @@ mod tests {
         mouth[0] = opening;
         Moment {
             frame: FrameIndex(frame),
+            scene: 0,
             mouth,
             pose: [nose; 6],
         }
@@ -199,6 +205,7 @@ mod tests {
         mouth[0] = opening;
         Wish {
             shown: moment.frame,
+            scene: moment.scene,
             mouth,
             pose: moment.pose,
         }
@@ -226,6 +233,11 @@ mod tests {
         let path = choose(&[wish(&moments[3], 2.0)], &moments, None, None);
         assert_eq!(path, vec![FrameIndex(30)]);
         assert!(choose(&[wish(&moments[3], 2.0)], &[], None, None).is_empty());
+        // Nor does another shot.
+        moments[30].scene = 1;
+        moments[35] = moment(35, 0.5, 0.0);
+        let path = choose(&[wish(&moments[3], 2.0)], &moments, None, None);
+        assert_eq!(path, vec![FrameIndex(35)]);
     }
 
     #[test]

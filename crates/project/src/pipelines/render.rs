@@ -161,7 +161,7 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         lender: Lender::new(&counterparts, source, &pictures, &heads),
         fills,
         mouths,
-        store: FrameStore::new(&source.clip, source.video.frames, source.frame_memory),
+        store: FrameStore::new(&source.clip, source.video.frames, source.frame_memory / 2),
         composer: Composer::new(size, request.seed),
         size,
     };

@@ -72,6 +72,21 @@ impl Heads {
             .map(FrameIndex)
     }
 
+    /// Which shot an output frame shows, counted along the head's track.
+    pub(crate) fn scene_at(&self, pictures: &Pictures, output: FrameIndex) -> Option<usize> {
+        match pictures.at(output) {
+            Shown::Frame(index) | Shown::Between { a: index, .. } => self.scene(index),
+        }
+    }
+
+    /// Which shot a source frame is from, counted along the head's track.
+    pub(crate) fn scene(&self, source: FrameIndex) -> Option<usize> {
+        let crops = self.chosen.as_ref()?.crops();
+        crops
+            .iter()
+            .position(|crop| crop.frames().contains(&source))
+    }
+
     /// The face's points in an output frame. Between two source frames they lie between theirs.
     pub(crate) fn landmarks_at(
         &self,

@@ -16,7 +16,7 @@ use units::FrameIndex;
 /// Frames that are read on behind one that was asked for: the next ones will be.
 const AHEAD: u64 = 16;
 
-/// Bytes of mouths that are kept: those around the present frame, as far as lips are lent.
+/// Bytes of mouths that are kept at most: those around the present frame, as far as lips are lent.
 const LIMIT: usize = 256 << 20;
 
 /// Lays lent lips over frames.
@@ -28,6 +28,7 @@ pub(crate) struct Lender<'a> {
     frames: u64,
     kept: BTreeMap<FrameIndex, Arc<Piece>>,
     bytes: usize,
+    limit: usize,
 }
 
 impl<'a> Lender<'a> {
@@ -47,6 +48,8 @@ impl<'a> Lender<'a> {
             frames: source.video.frames,
             kept: BTreeMap::new(),
             bytes: 0,
+            // The other half is for whole pictures.
+            limit: LIMIT.min(source.frame_memory / 2),
         }
     }
 
@@ -143,7 +146,7 @@ impl<'a> Lender<'a> {
 
     /// Keeps within the limit: mouths far from `near` go first.
     fn forget(&mut self, near: FrameIndex) {
-        while self.bytes > LIMIT {
+        while self.bytes > self.limit {
             let ends = [self.kept.first_key_value(), self.kept.last_key_value()];
             let farthest = ends
                 .into_iter()

@@ -183,7 +183,7 @@ pub(crate) fn make(
         lender: Lender::new(counterparts, source, pictures, heads),
         pictures,
         heads,
-        store: FrameStore::new(&source.clip, source.video.frames, source.frame_memory),
+        store: FrameStore::new(&source.clip, source.video.frames, source.frame_memory / 2),
         size: model.config().crop,
     };
     if !job.has("mouths.done") {
@@ -231,7 +231,8 @@ fn output_rate(source: &Source) -> FrameRate {
     source.video.rate
 }
 
-/// The parts of `lips` that have a head, with the recorded frames beside them that have one too.
+/// The parts of `lips` that have a head, each within one shot, with the recorded frames of the shot beside them that have
+/// one too.
 pub(crate) fn ranges(
     pictures: &Pictures,
     heads: &Heads,
@@ -246,16 +247,18 @@ pub(crate) fn ranges(
                 index += 1;
                 continue;
             }
+            let scene = |at: u64| heads.scene_at(pictures, FrameIndex(at));
+            let other = |at: u64| !has_head(at) || scene(at) != scene(index);
             let end = (index..lip.end.0)
-                .find(|&at| !has_head(at))
+                .find(|&at| other(at))
                 .unwrap_or(lip.end.0);
             let lowest = index.saturating_sub(LEAD);
             let highest = (end + LEAD).min(pictures.len());
             let first = (lowest..index)
                 .rev()
-                .find(|&at| !has_head(at))
+                .find(|&at| other(at))
                 .map_or(lowest, |at| at + 1);
-            let last = (end..highest).find(|&at| !has_head(at)).unwrap_or(highest);
+            let last = (end..highest).find(|&at| other(at)).unwrap_or(highest);
             ranges.push(LipRange {
                 frames: FrameIndex(index)..FrameIndex(end),
                 available: FrameIndex(first)..FrameIndex(last),

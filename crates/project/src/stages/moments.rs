@@ -84,6 +84,7 @@ impl Counterparts {
                 };
                 wishes.push(Wish {
                     shown: head.source,
+                    scene: head.scene,
                     mouth,
                     pose: head.pose,
                 });
@@ -182,6 +183,7 @@ fn moments(model: &EditYourself, heads: &Heads) -> (Vec<Moment>, Mouth) {
             let placement = heads.placement(frame)?;
             Some(Moment {
                 frame,
+                scene: heads.scene(frame)?,
                 mouth: mouth(model, heads, frame)?,
                 pose: pose(&placement, &face.landmarks)?,
             })
@@ -239,6 +241,7 @@ fn pose(placement: &Placement, landmarks: &[Point]) -> Option<[f32; 6]> {
 
 struct Seen {
     source: FrameIndex,
+    scene: usize,
     pose: [f32; 6],
 }
 
@@ -258,6 +261,7 @@ fn seen(pictures: &Pictures, heads: &Heads, output: FrameIndex) -> Option<Seen> 
     let landmarks = heads.landmarks_at(pictures, output)?;
     Some(Seen {
         source,
+        scene: heads.scene(source)?,
         pose: pose(&placement, &landmarks)?,
     })
 }
