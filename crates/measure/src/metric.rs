@@ -72,7 +72,7 @@ use Better::{Higher, Lower, Zero};
 use Needs::{Network, Nothing, Places};
 
 /// All metrics, in the order of tables.
-pub const METRICS: [Metric; 26] = [
+pub const METRICS: [Metric; 30] = [
     metric("psnr", "dB", Higher, Nothing, "whole frames, RGB"),
     metric(
         "ssim",
@@ -152,6 +152,20 @@ pub const METRICS: [Metric; 26] = [
         "share of the reference's faces that are still found",
     ),
     metric(
+        "lip-agreement",
+        "",
+        Higher,
+        Nothing,
+        "lips and sound by our own scorer (no SyncNet), as they stand",
+    ),
+    metric(
+        "lip-offset",
+        "frames",
+        Zero,
+        Nothing,
+        "by how much the sound is late by that scorer, frames of 40 ms",
+    ),
+    metric(
         "seam-pixels",
         "",
         Lower,
@@ -171,6 +185,20 @@ pub const METRICS: [Metric; 26] = [
         Lower,
         Places("seams"),
         "head step at cuts over the clip's own 95th percentile",
+    ),
+    metric(
+        "niqe",
+        "",
+        Lower,
+        Network("niqe"),
+        "distance of the made frames' statistics from natural ones",
+    ),
+    metric(
+        "brisque",
+        "",
+        Lower,
+        Network("brisque"),
+        "opinion that the made frames' statistics predict",
     ),
     metric(
         "lpips",

@@ -1,16 +1,22 @@
 //! The networks that are at hand, loaded once for many clips.
 
 use crate::metric::{Metric, Needs};
+use crate::picture::brisque::BrisqueParameters;
+use crate::picture::niqe::NiqeParameters;
 use crate::weights::Weights;
-use candle_core::Device;
+use candle_core::{DType, Device};
 use models::ModelFile;
 use models::face_id::FaceId;
 use models::i3d::I3d;
 use models::inception::{Inception, InceptionVariant};
 use models::lpips::{Lpips, LpipsNet};
+use models::sync_scorer::SyncScorer;
 use models::syncnet::SyncNet;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// The project's own scorer of lips and sound; its card is docs/sync-scorer.md.
+const SYNC_SCORER: &[u8] = include_bytes!("../../../assets/models/sync-scorer.safetensors");
 
 /// Loaded networks; where one is missing, why.
 #[derive(Debug, Default)]
@@ -20,6 +26,9 @@ pub struct Networks {
     pub(crate) i3d: Option<I3d>,
     pub(crate) face_id: Option<FaceId>,
     pub(crate) syncnet: Option<SyncNet>,
+    pub(crate) niqe: Option<NiqeParameters>,
+    pub(crate) brisque: Option<BrisqueParameters>,
+    pub(crate) sync_scorer: Option<SyncScorer>,
     missing: BTreeMap<&'static str, String>,
     used: BTreeMap<&'static str, String>,
     advice: Vec<String>,
@@ -30,6 +39,14 @@ impl Networks {
     /// reason says so.
     pub fn load(weights: &Weights, metrics: &[&'static Metric], lpips: LpipsNet) -> Self {
         let mut loaded = Self::default();
+        if metrics
+            .iter()
+            .any(|m| ["lip-agreement", "lip-offset"].contains(&m.name))
+        {
+            loaded.sync_scorer = ModelFile::from_bytes("sync-scorer", SYNC_SCORER)
+                .and_then(|file| SyncScorer::load(&file, &Device::Cpu))
+                .ok();
+        }
         for metric in metrics {
             let Needs::Network(network) = metric.needs else {
                 continue;
@@ -102,6 +119,14 @@ impl Networks {
                 self.syncnet = Some(SyncNet::load(file, &device).map_err(broken)?);
                 Ok(name)
             }
+            ("niqe", [(_, file)]) => {
+                self.niqe = Some(niqe(file)?);
+                Ok(name)
+            }
+            ("brisque", [(_, file)]) => {
+                self.brisque = Some(brisque(file)?);
+                Ok(name)
+            }
             _ => Err(format!("there is no network '{network}'")),
         }
     }
@@ -120,6 +145,46 @@ impl Networks {
     pub fn used(&self) -> &BTreeMap<&'static str, String> {
         &self.used
     }
+}
+
+/// Numbers of a tensor; a size of 0 in `shape` fits any.
+fn numbers(file: &ModelFile, name: &str, shape: &[usize]) -> Result<Vec<f64>, String> {
+    let broken = |error: &dyn std::fmt::Display| format!("broken weights: {error}");
+    let view = file
+        .view(DType::F64, &Device::Cpu)
+        .map_err(|error| broken(&error))?;
+    let tensor = view.get_any(name).map_err(|error| broken(&error))?;
+    let fits = tensor.rank() == shape.len()
+        && tensor
+            .dims()
+            .iter()
+            .zip(shape)
+            .all(|(a, b)| *b == 0 || a == b);
+    if !fits {
+        return Err(broken(&format!("{name} is {:?}", tensor.dims())));
+    }
+    tensor
+        .flatten_all()
+        .and_then(|all| all.to_vec1())
+        .map_err(|error| broken(&error))
+}
+
+fn niqe(file: &ModelFile) -> Result<NiqeParameters, String> {
+    Ok(NiqeParameters {
+        mean: numbers(file, "mean", &[36])?,
+        covariance: numbers(file, "covariance", &[36, 36])?,
+    })
+}
+
+fn brisque(file: &ModelFile) -> Result<BrisqueParameters, String> {
+    let one = |name| numbers(file, name, &[1]).map(|found| found.iter().sum());
+    Ok(BrisqueParameters {
+        vectors: numbers(file, "vectors", &[0, 36])?,
+        coefficients: numbers(file, "coefficients", &[0])?,
+        offset: one("offset")?,
+        gamma: one("gamma")?,
+        ranges: [numbers(file, "low", &[36])?, numbers(file, "high", &[36])?],
+    })
 }
 
 fn open(path: &PathBuf) -> Result<ModelFile, String> {

@@ -20,6 +20,7 @@ pub use mask::Mask;
 pub use report::{ClipSummary, CopyKind, FrameCurve, PairReport};
 
 use crate::MeasureError;
+use crate::agreement::{Agreement, measure_agreement};
 use crate::job::JobReport;
 use crate::metric::{METRICS, Metric};
 use crate::networks::Networks;
@@ -103,6 +104,8 @@ impl PairOptions {
                 "lmd",
                 "lip-leak",
                 "face-found",
+                "lip-agreement",
+                "lip-offset",
                 "seam-pose",
                 "csim",
                 "identity-drift",
@@ -149,6 +152,7 @@ struct Gathered<'a> {
     lpips: Vec<f64>,
     faces: Vec<[Option<Vec<f32>>; 2]>,
     sync: Option<Result<Vec<TrackSync>, String>>,
+    agreement: Option<Result<Agreement, String>>,
     options: &'a PairOptions,
     networks: &'a Networks,
 }
@@ -217,6 +221,11 @@ pub fn measure_pair(
         fit: options.fit,
         wants: options.frames(),
         features: options.features(networks).any(),
+        niqe: networks.niqe.as_ref().filter(|_| options.wants(&["niqe"])),
+        brisque: networks
+            .brisque
+            .as_ref()
+            .filter(|_| options.wants(&["brisque"])),
     };
     let walked = job.run(&mut features, watch)?;
     let (lpips, faces) = (
@@ -237,6 +246,12 @@ pub fn measure_pair(
         (Some(_), None) => Some(Err("no face was found".to_owned())),
         _ => None,
     };
+    let agreement = match (&networks.sync_scorer, &made_face) {
+        (Some(scorer), Some(face)) if options.wants(&["lip-agreement", "lip-offset"]) => {
+            Some(measure_agreement(&made_clip, &sound_clip, face, scorer)?)
+        }
+        _ => None,
+    };
     let gathered = Gathered {
         made: made_course,
         reference: reference_course,
@@ -247,6 +262,7 @@ pub fn measure_pair(
         lpips,
         faces,
         sync,
+        agreement,
         options,
         networks,
     };

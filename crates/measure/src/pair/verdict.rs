@@ -141,6 +141,10 @@ impl Gathered<'_> {
             "lmd" => self.lmd(),
             "lip-leak" => self.leak(),
             "face-found" => self.found(),
+            "lip-agreement" => self.agreement().map(|found| found.here),
+            "lip-offset" => self.agreement().map(|found| found.offset as f64),
+            "niqe" => alone(&walked.niqe),
+            "brisque" => alone(&walked.brisque),
             "seam-pixels" => self.seam(|step| step.pixels),
             "seam-flow" => self.seam(|step| step.flow),
             "seam-pose" => self.pose(),
@@ -342,6 +346,16 @@ impl Gathered<'_> {
         }
     }
 
+    fn agreement(&self) -> Result<crate::agreement::Agreement, String> {
+        match &self.agreement {
+            Some(found) => found.clone(),
+            None if self.made_face.is_none() => {
+                Err("no face was found in the made clip".to_owned())
+            }
+            None => Err("it was not measured".to_owned()),
+        }
+    }
+
     fn tracks(&self, value: fn(&crate::sync::TrackSync) -> f64) -> Value {
         let values: Vec<f64> = self.sync()?.iter().map(value).collect();
         mean(&values).ok_or_else(|| "no face was found".to_owned())
@@ -387,6 +401,15 @@ impl Gathered<'_> {
             .ok_or("no report of the job was given")?;
         value(job).ok_or_else(|| "the report does not say".to_owned())
     }
+}
+
+/// The mean of what made frames say alone, or the first reason where none has a number.
+fn alone(frames: &[Result<f64, String>]) -> Value {
+    let found: Vec<f64> = frames.iter().flatten().copied().collect();
+    mean(&found).ok_or_else(|| {
+        let reason = frames.iter().find_map(|frame| frame.as_ref().err());
+        reason.map_or_else(|| "there are no frames".to_owned(), Clone::clone)
+    })
 }
 
 fn size(video: &VideoInfo) -> (u32, u32) {

@@ -5,7 +5,9 @@ use super::compare::{FrameScores, FrameWants, compare};
 use super::features::Features;
 use super::mask::{Mask, ring};
 use crate::MeasureError;
-use crate::picture::{PSNR_CAP, psnr, same_size};
+use crate::picture::brisque::{BrisqueParameters, brisque};
+use crate::picture::niqe::{NiqeParameters, niqe};
+use crate::picture::{PSNR_CAP, luma, psnr, same_size};
 use crate::statistics::mean;
 use crate::watch::Watch;
 use face::geometry::Point;
@@ -33,6 +35,9 @@ pub(super) struct Job<'a> {
     pub(super) wants: FrameWants,
     /// Whether a network wants the pictures too.
     pub(super) features: bool,
+    /// Parameters of the metrics that look at made frames alone.
+    pub(super) niqe: Option<&'a NiqeParameters>,
+    pub(super) brisque: Option<&'a BrisqueParameters>,
 }
 
 /// What the pairs of frames add up to.
@@ -53,10 +58,20 @@ pub(super) struct Walked {
     pub(super) outside_values: u64,
     /// Changes of the difference along the mask's border from frame to frame.
     pub(super) flicker: Vec<f64>,
+    pub(super) niqe: Vec<Result<f64, String>>,
+    pub(super) brisque: Vec<Result<f64, String>>,
     border: Option<Vec<f32>>,
     /// PSNR of every pair in order, in the mouth where there is one; for curves and contact sheets.
     pub(super) course: Vec<Option<f64>>,
 }
+
+/// A pair's number, what its frames have in common, what the made one says alone, and the frames where they are wanted.
+type Compared = (
+    usize,
+    FrameScores,
+    [Option<Result<f64, String>>; 2],
+    Option<[Rgb8; 2]>,
+);
 
 /// A pair on its way.
 struct Pair {
@@ -72,7 +87,8 @@ impl Job<'_> {
         watch: &mut dyn Watch,
     ) -> Result<Walked, MeasureError> {
         let mut walked = Walked::default();
-        if !self.wants.any() && !self.features {
+        let alone = self.niqe.is_some() || self.brisque.is_some();
+        if !self.wants.any() && !self.features && !alone {
             return Ok(walked);
         }
         watch.begin("frames", self.alignment.len() as u64);
@@ -119,7 +135,7 @@ impl Job<'_> {
             if watch.stopped() {
                 return Err(MeasureError::Stopped);
             }
-            let compared: Vec<(usize, FrameScores, Option<[Rgb8; 2]>)> = batch
+            let compared: Vec<Compared> = batch
                 .par_iter()
                 .with_max_len(1)
                 .map(|pair| {
@@ -138,12 +154,18 @@ impl Job<'_> {
                         .reference_face
                         .and_then(|f| f.placement(FrameIndex(partner)));
                     let scores = compare(&made, &reference, place, self.mask, ring, self.wants);
+                    let niqe = self
+                        .niqe
+                        .map(|own| niqe(&luma(&made), made.width, made.height, own));
+                    let brisque = self.brisque.map(|own| brisque(&made, own));
                     let pictures = self.features.then_some([made, reference]);
-                    (pair.index, scores, pictures)
+                    (pair.index, scores, [niqe, brisque], pictures)
                 })
                 .collect();
-            for (index, scores, pictures) in compared {
+            for (index, scores, [niqe, brisque], pictures) in compared {
                 walked.take(scores, self.wants);
+                walked.niqe.extend(niqe);
+                walked.brisque.extend(brisque);
                 if let Some([made, reference]) = &pictures {
                     let partner = self.alignment.reference.get(index).copied().unwrap_or(0);
                     let points = [

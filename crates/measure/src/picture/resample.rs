@@ -44,40 +44,51 @@ fn weights(from: usize, to: usize) -> Vec<(usize, Vec<f64>)> {
 
 /// The picture at `width` x `height` as planes: all of red, then green, then blue, each row by row, 0..255.
 pub fn clean_resize(image: &Rgb8, width: usize, height: usize) -> Vec<f32> {
-    let across = weights(image.width.max(1), width);
-    let down = weights(image.height.max(1), height);
     let mut planes = Vec::with_capacity(3 * width * height);
     for channel in 0..3 {
         let plane = super::channel(image, channel);
-        let rows: Vec<Vec<f32>> = plane
-            .chunks_exact(image.width.max(1))
-            .map(|row| {
-                across
-                    .iter()
-                    .map(|(first, taps)| {
-                        let values = row.get(*first..).unwrap_or_default();
-                        taps.iter()
-                            .zip(values)
-                            .map(|(t, v)| t * f64::from(*v))
-                            .sum::<f64>() as f32
-                    })
-                    .collect()
-            })
-            .collect();
-        for (first, taps) in &down {
-            let mut sums = vec![0.0_f64; width];
-            for (tap, row) in taps.iter().zip(rows.get(*first..).unwrap_or_default()) {
-                for (sum, value) in sums.iter_mut().zip(row) {
-                    *sum += tap * f64::from(*value);
-                }
-            }
-            planes.extend(
-                sums.into_iter()
-                    .map(|value| (value as f32).clamp(0.0, 255.0)),
-            );
-        }
+        let resized = resize_plane(&plane, image.width, image.height, width, height);
+        planes.extend(resized.into_iter().map(|value| value.clamp(0.0, 255.0)));
     }
     planes
+}
+
+/// A plane of `from_width` x `from_height` at `width` x `height`, not clamped.
+pub(crate) fn resize_plane(
+    plane: &[f32],
+    from_width: usize,
+    from_height: usize,
+    width: usize,
+    height: usize,
+) -> Vec<f32> {
+    let across = weights(from_width.max(1), width);
+    let down = weights(from_height.max(1), height);
+    let rows: Vec<Vec<f32>> = plane
+        .chunks_exact(from_width.max(1))
+        .map(|row| {
+            across
+                .iter()
+                .map(|(first, taps)| {
+                    let values = row.get(*first..).unwrap_or_default();
+                    taps.iter()
+                        .zip(values)
+                        .map(|(t, v)| t * f64::from(*v))
+                        .sum::<f64>() as f32
+                })
+                .collect()
+        })
+        .collect();
+    let mut resized = Vec::with_capacity(width * height);
+    for (first, taps) in &down {
+        let mut sums = vec![0.0_f64; width];
+        for (tap, row) in taps.iter().zip(rows.get(*first..).unwrap_or_default()) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += tap * f64::from(*value);
+            }
+        }
+        resized.extend(sums.into_iter().map(|value| value as f32));
+    }
+    resized
 }
 
 #[cfg(test)]

@@ -157,7 +157,10 @@ impl Suite {
     pub fn load(path: &Path) -> Result<Loaded, MeasureError> {
         let text = std::fs::read_to_string(path).map_err(MeasureError::files("read", path))?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, folder).map_err(|reason| MeasureError::text(path, &reason))?
+        let bad = |reason: String| MeasureError::text(path, &reason);
+        let mut loaded = Self::parse(&text, folder).map_err(bad)??;
+        loaded.leave_out_missing().map_err(bad)?;
+        Ok(loaded)
     }
 
     fn parse(text: &str, folder: &Path) -> Result<Result<Loaded, MeasureError>, String> {
@@ -236,6 +239,27 @@ impl Suite {
             metrics,
             gone,
         }))
+    }
+}
+
+impl Loaded {
+    /// Clips that may not be shared stay at home: the others are measured, and the table says which are missing.
+    fn leave_out_missing(&mut self) -> Result<(), String> {
+        let gone = &mut self.gone;
+        self.suite.clip.retain(|clip| {
+            let here = clip.input.is_file();
+            if !here {
+                gone.push(Gone {
+                    name: clip.name.clone(),
+                    source: clip.input.display().to_string(),
+                });
+            }
+            here
+        });
+        match (self.suite.clip.is_empty(), gone.first()) {
+            (true, Some(gone)) => Err(format!("no clip is here, {} for example", gone.source)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -325,5 +349,19 @@ mod tests {
                 .contains("titel")
         );
         assert!(!parse(&TEXT.replace("\"lmd\"", "\"md\"")).unwrap());
+    }
+
+    #[test]
+    fn clips_that_are_not_here_are_listed_and_the_others_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("suite.toml");
+        std::fs::write(&path, TEXT).unwrap();
+        let error = Suite::load(&path).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("a.mp4"), "{error}");
+        std::fs::write(folder.path().join("b.mp4"), b"x").unwrap();
+        let loaded = Suite::load(&path).unwrap();
+        assert_eq!(loaded.suite.clip.len(), 1);
+        assert_eq!(loaded.suite.clip[0].name, "b");
+        assert_eq!(loaded.gone[0].name, "a");
     }
 }
