@@ -18,6 +18,10 @@ pub(crate) struct TrainArguments {
     #[arg(long)]
     pub(crate) check: bool,
 
+    /// Only measure these weights on the recipe's held-out clips, and train nothing
+    #[arg(long, value_name = "WEIGHTS")]
+    pub(crate) validate: Option<PathBuf>,
+
     /// Decode clips in this process: faster, for footage that is trusted
     #[arg(long)]
     pub(crate) trusted: bool,

@@ -45,7 +45,10 @@ pub(crate) fn on_deep_stack(
 }
 
 fn train(arguments: &TrainArguments, terminal: &Terminal) -> Result<()> {
-    let recipe = Recipe::open(&arguments.recipe)?;
+    let mut recipe = Recipe::open(&arguments.recipe)?;
+    if let Some(weights) = &arguments.validate {
+        recipe = setup::of_weights(recipe, weights)?;
+    }
     let base = arguments.recipe.parent().unwrap_or_else(|| Path::new("."));
     let base = if base.as_os_str().is_empty() {
         Path::new(".")
@@ -108,6 +111,13 @@ fn train(arguments: &TrainArguments, terminal: &Terminal) -> Result<()> {
             list.len(),
             list.first().map_or("", String::as_str)
         ));
+    }
+    if arguments.validate.is_some() {
+        let validation = setup::validated(stage.as_mut())?;
+        for (name, value) in &validation.measures {
+            terminal.result(&format!("{name} {value:.3}"));
+        }
+        return Ok(());
     }
     let meeting = Meeting::of_variables(|name| std::env::var(name).ok())?;
     let mut ranks = match &meeting {
