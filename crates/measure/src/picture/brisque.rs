@@ -35,7 +35,9 @@ pub fn brisque(image: &Rgb8, parameters: &BrisqueParameters) -> Result<f64, Stri
         ));
     }
     let features = brisque_features(image);
-    if features.iter().any(|value| !value.is_finite()) {
+    // Without any contrast there are no shapes to fit; the second statistic is the variance.
+    let flat = features.get(1).is_none_or(|variance| *variance <= 0.0);
+    if flat || features.iter().any(|value| !value.is_finite()) {
         return Err("the picture has no structure".to_owned());
     }
     let [low, high] = &parameters.ranges;
