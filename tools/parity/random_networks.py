@@ -278,14 +278,16 @@ def t5(rng):
     weights = {k: v for k, v in model.state_dict().items() if "embed_tokens" not in k and "shared" not in k}
     for name in rng.choice([["shared.weight"], ["encoder.embed_tokens.weight"], ["shared.weight", "encoder.embed_tokens.weight"]]):
         weights[name] = model.shared.weight
-    return Case("t5-encoder", weights, config.to_dict(), dict(input_ids=ids, attention_mask=mask), dict(hidden=hidden))
+    return Case("t5-encoder", weights, config.to_dict(), dict(input_ids=ids, attention_mask=mask), dict(hidden=hidden),
+                again=lambda d: ("hidden", model.to(d)(input_ids=ids, attention_mask=mask).last_hidden_state))
 
 
 @torch.no_grad()
 def whisper(rng):
     heads = rng.randint(1, 5)
+    # A width of 2 makes the reference divide by zero.
     config = WhisperConfig(vocab_size=20, decoder_layers=1, decoder_attention_heads=1, decoder_ffn_dim=4, max_target_positions=4,
-                           pad_token_id=0, bos_token_id=0, eos_token_id=0, decoder_start_token_id=0, d_model=heads * 2 * rng.randint(1, 12),
+                           pad_token_id=0, bos_token_id=0, eos_token_id=0, decoder_start_token_id=0, d_model=heads * 2 * rng.randint(2, 12),
                            encoder_layers=rng.randint(1, 5), encoder_attention_heads=heads, encoder_ffn_dim=rng.randint(3, 90),
                            num_mel_bins=rng.choice([80, 80, 128]), max_source_positions=rng.choice([1500, 1500, 77]))
     model = fill(WhisperModel(config), rng)
@@ -294,7 +296,8 @@ def whisper(rng):
     states = torch.stack(model.encoder(mel, output_hidden_states=True).hidden_states, 1)
     prefix = rng.choice(["model.", "", None])
     weights = model.encoder.state_dict() if prefix is None else {prefix + k: v for k, v in model.state_dict().items()}
-    return Case("whisper-encoder", weights, config.to_dict(), dict(mel=mel), dict(hidden_states=states))
+    return Case("whisper-encoder", weights, config.to_dict(), dict(mel=mel), dict(hidden_states=states),
+                again=lambda d: ("hidden_states", torch.stack(model.to(d).encoder(mel.to(d), output_hidden_states=True).hidden_states, 1)))
 
 
 @torch.no_grad()

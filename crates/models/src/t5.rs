@@ -2,7 +2,8 @@
 //!
 //! transformers `models/t5/modeling_t5.py`, fact sheet 3. A prompt is encoded once per job,
 //! so the encoder keeps no weights: each block is read from the file, used and dropped,
-//! and the memory needed is that of one block and of the embedding table.
+//! and the memory needed is that of one block and of the embedding table. For the same reason
+//! blocks compute in `f32`: scores are not scaled down, and 16 bit would show.
 
 mod attention;
 mod config;
@@ -98,7 +99,7 @@ impl T5Encoder {
         for index in 0..self.config.num_layers {
             let view =
                 self.file
-                    .part(&format!("encoder.block.{index}."), self.dtype, &self.device)?;
+                    .part(&format!("encoder.block.{index}."), DType::F32, &self.device)?;
             let block = Block::load(&view, &self.config)?;
             if let Some(table) = &block.relative_attention_bias {
                 positions = Some(attention::position_bias(table, length, &self.config)?);
@@ -157,7 +158,6 @@ struct Block {
     outer: Linear,
     activation: T5Activation,
     eps: f64,
-    dtype: DType,
 }
 
 impl Block {
@@ -168,30 +168,27 @@ impl Block {
         let bias = "relative_attention_bias.weight";
         let relative_attention_bias = if attention.contains(bias) {
             let shape = (config.relative_attention_num_buckets, config.num_heads);
-            Some(attention.with_dtype(DType::F32).get(shape, bias)?)
+            Some(attention.get(shape, bias)?)
         } else {
             None
         };
-        let wide = view.with_dtype(DType::F32);
         let (gate, inner) = if config.feed_forward.gated {
             (Some(Linear::load(&dense.at("wi_0"), d, ff)?), "wi_1")
         } else {
             (None, "wi")
         };
         Ok(Self {
-            // Scores are not scaled down, so 16 bit in queries and keys would show.
-            attention: SelfAttention::load(&attention.with_dtype(DType::F32), config)?,
+            attention: SelfAttention::load(&attention, config)?,
             relative_attention_bias,
             norms: [
-                wide.get(d, "layer.0.layer_norm.weight")?,
-                wide.get(d, "layer.1.layer_norm.weight")?,
+                view.get(d, "layer.0.layer_norm.weight")?,
+                view.get(d, "layer.1.layer_norm.weight")?,
             ],
             gate,
             inner: Linear::load(&dense.at(inner), d, ff)?,
             outer: Linear::load(&dense.at("wo"), ff, d)?,
             activation: config.feed_forward.activation,
             eps: config.layer_norm_epsilon,
-            dtype: view.dtype(),
         })
     }
 
@@ -200,13 +197,13 @@ impl Block {
         let [first, second] = &self.norms;
         let normed = ops::rms_norm(x, Some(first), self.eps)?;
         let x = (x + self.attention.forward(&normed, positions, mask)?)?;
-        let normed = ops::rms_norm(&x, Some(second), self.eps)?.to_dtype(self.dtype)?;
+        let normed = ops::rms_norm(&x, Some(second), self.eps)?;
         let hidden = match &self.gate {
             Some(gate) => {
                 (self.activation.apply(&gate.forward(&normed)?)? * self.inner.forward(&normed)?)?
             }
             None => self.activation.apply(&self.inner.forward(&normed)?)?,
         };
-        Ok((x + self.outer.forward(&hidden)?.to_dtype(DType::F32)?)?)
+        Ok((x + self.outer.forward(&hidden)?)?)
     }
 }
