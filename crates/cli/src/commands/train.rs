@@ -264,7 +264,7 @@ pub(crate) fn failure(error: TrainError) -> Failure {
         | TrainError::Clip { .. }
         | TrainError::Data(_)
         | TrainError::Weights(_) => Failure::input(text),
-        TrainError::Model(_) => Failure::input(text),
+        TrainError::Model(_) | TrainError::Method(_) => Failure::input(text),
         TrainError::NotFinite { .. } => Failure::fault(text),
         TrainError::Ranks { .. } | TrainError::Tensor(_) => Failure::fault(text),
     }
