@@ -85,9 +85,37 @@ pub(crate) struct ForwardArguments {
 /// `reword bench`
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BenchArguments {
-    /// Which figures: sync, edit, lips [default: sync and edit]
+    /// Which figures: sync, edit, lips, ops [default: sync and edit]
     pub(crate) name: Option<String>,
 
     /// For lips: clips whose mouths are made anew from their own sound, and from the next one's
     pub(crate) clips: Vec<PathBuf>,
+
+    /// For ops: only cases whose name holds this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+
+    /// For ops: threads of either side [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+
+    /// For ops: pairs of runs a case
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    pub(crate) rounds: usize,
+
+    /// For ops: seconds after which a case is cut short
+    #[arg(long, value_name = "SECONDS", default_value_t = 6.0)]
+    pub(crate) seconds: f64,
+
+    /// For ops: processor time instead of the clock's, for busy machines
+    #[arg(long)]
+    pub(crate) cpu: bool,
+
+    /// For ops: the Python that has PyTorch
+    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    pub(crate) python: PathBuf,
+
+    /// For ops: a Markdown page that the tables are written to, in place of those of an earlier run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
 }

@@ -2,6 +2,10 @@
 //!
 //! The clips are made from the sample: its frames on a 1280x720 picture, played forwards and backwards.
 
+mod ops;
+mod page;
+mod tiny;
+
 use super::shared::render_request;
 use crate::arguments::{BenchArguments, ModelArguments};
 use crate::failure::Failure;
@@ -40,15 +44,18 @@ pub(crate) fn run(
     settings: &Settings,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    if arguments.name.as_deref() == Some("lips") {
-        return lips(&arguments.clips, settings, terminal);
+    match arguments.name.as_deref() {
+        Some("lips") => return lips(&arguments.clips, settings, terminal),
+        Some("ops") => return ops::run(arguments, terminal),
+        Some(ops::SERVE) => return ops::serve(arguments),
+        _ => {}
     }
     let wanted = |name: &str| arguments.name.as_deref().is_none_or(|asked| asked == name);
     if !BENCHES.iter().any(|(name, ..)| wanted(name)) {
         let names: Vec<&str> = BENCHES
             .iter()
             .map(|(name, ..)| *name)
-            .chain(["lips"])
+            .chain(["lips", "ops"])
             .collect();
         return Err(Failure::usage("there is no such figure")
             .with_hint(format!("the figures are {}", names.join(", "))));
