@@ -19,7 +19,7 @@ use half::bf16;
 use super::support::{Raw, apply3, on_kernels, tracked};
 use crate::cpu::attention::{self, Heads, Sizes};
 use crate::cpu::attention_backward as backward;
-use crate::cpu::buffer::zeroed;
+use crate::cpu::buffer::unwritten;
 use crate::cpu::kernel::has_bf16;
 use crate::cpu::storage::{Stored, by_dtype};
 
@@ -182,14 +182,6 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions)
         Some(bias) => Some(bias.flatten_all()?.to_vec1::<f32>()?),
         None => None,
     };
-    // Heads may lie anywhere as long as each vector is contiguous.
-    let dense = |x: &Tensor| {
-        if x.stride().last() == Some(&1) {
-            Ok(x.clone())
-        } else {
-            x.contiguous()
-        }
-    };
     let log_sums = tracked(&[Some(q), Some(k), Some(v)]).then(|| Arc::new(OnceLock::new()));
     apply3(
         &dense(q)?,
@@ -201,6 +193,49 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions)
             log_sums,
         },
     )
+}
+
+/// The tensor itself where each head's vector is contiguous: heads may lie anywhere.
+fn dense(x: &Tensor) -> Result<Tensor> {
+    if x.stride().last() == Some(&1) {
+        Ok(x.clone())
+    } else {
+        x.contiguous()
+    }
+}
+
+/// [`attention`] with the logarithms of the sums of each query's weights, `[B, H, Nq]`
+/// in `f32` (minus infinity where every key is hidden); neither has a gradient.
+///
+/// # Errors
+/// When the shapes or dtypes do not fit.
+pub fn with_log_sums(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    options: &AttentionOptions,
+) -> Result<(Tensor, Tensor)> {
+    let dims = Dims::new(q, k, v, options)?;
+    let bias = dims.key_bias(options.key_bias.as_ref())?;
+    if !on_kernels(q) || !on_kernels(k) || !on_kernels(v) || !attention::fits(dims.width) {
+        let result = slow::attention(q, k, v, dims, bias.as_ref())?;
+        return Ok((result, slow::log_sums(q, k, dims, bias.as_ref())?));
+    }
+    let bias = match bias {
+        Some(bias) => Some(bias.flatten_all()?.to_vec1::<f32>()?),
+        None => None,
+    };
+    let place = Arc::new(OnceLock::new());
+    let op = Attention {
+        dims,
+        bias,
+        log_sums: Some(place.clone()),
+    };
+    let result =
+        dense(&q.detach())?.apply_op3_no_bwd(&dense(&k.detach())?, &dense(&v.detach())?, &op)?;
+    let log_sums = place.get().cloned().unwrap_or_default();
+    let shape = (dims.batch, dims.heads, dims.queries);
+    Ok((result, Tensor::from_vec(log_sums, shape, q.device())?))
 }
 
 struct Attention {
@@ -301,7 +336,9 @@ impl CustomOp3 for Attention {
             let q = dims.heads::<T>(qs, ql, dims.width)?;
             let k = dims.heads::<T>(ks, kl, dims.width)?;
             let v = dims.heads::<T>(vs, vl, dims.value_width)?;
-            let mut out = zeroed::<T>(dims.batch * dims.heads * dims.queries * dims.value_width);
+            // SAFETY: every query of every head is written.
+            #[expect(unsafe_code, reason = "written below")]
+            let mut out = unsafe { unwritten::<T>(dims.batch * dims.heads * dims.queries * dims.value_width) };
             let (shape, at) = dims.contiguous::<T>(&[], dims.queries, dims.value_width);
             let mut log_sums = self.log_sums.as_ref().map(|_| vec![0.0_f32; dims.batch * dims.heads * dims.queries]);
             let bias = self.bias.as_deref();
