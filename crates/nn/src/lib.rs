@@ -5,10 +5,12 @@
 //! pass; model code uses [`ops`] and [`layers`] and leaves candle's `matmul`,
 //! `softmax` and `conv*` alone.
 
+pub mod bench;
 mod cpu;
 pub mod device;
 pub mod layers;
 pub mod ops;
+pub mod parallel;
 pub mod weights;
 
 pub use candle_core::{DType, Device, Result, Tensor, Var};

@@ -21,7 +21,7 @@ pub mod shuffle;
 pub mod silu;
 mod support;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod unary;
 
 pub use attention::{AttentionOptions, attention};

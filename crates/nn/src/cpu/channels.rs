@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::buffer::{Shared, with_scratch, zeroed};
+use super::buffer::{Shared, unwritten, with_scratch, zeroed};
 use super::math::{sigmoid, silu, silu_slope};
 use super::real::Real;
 use super::simd::vectorised;
@@ -81,7 +81,9 @@ impl Sizes {
 
 /// Applies `norm`.
 pub(crate) fn pixel_norm<T: Real>(sizes: Sizes, x: &[T], norm: &PixelNorm<'_>) -> Vec<T> {
-    let mut out = zeroed::<T>(x.len());
+    // SAFETY: blocks of positions, or groups, cover the vector.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut out = unsafe { unwritten::<T>(x.len()) };
     let shared = Shared::new(&mut out);
     sizes.blocks(|batch, first, count| {
         let mut scales = [0.0_f32; BLOCK];
@@ -123,7 +125,9 @@ pub(crate) fn pixel_norm_backward<T: Real>(
     norm: &PixelNorm<'_>,
 ) -> (Vec<T>, Vec<f32>, Vec<f32>) {
     let channels = sizes.channels;
-    let mut dx = zeroed::<T>(x.len());
+    // SAFETY: blocks of positions, or groups, cover the vector.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut dx = unsafe { unwritten::<T>(x.len()) };
     let blocks = sizes.positions.div_ceil(BLOCK);
     // One row of sums a block; added up in order afterwards.
     let mut parts = zeroed::<f32>(sizes.batch * blocks * channels * 2);
@@ -218,44 +222,62 @@ pub(crate) struct GroupNorm<'a> {
     pub(crate) silu: bool,
 }
 
-/// Mean and `1 / standard deviation` of a group, by blocks so that `f32` sums stay exact enough.
+/// Mean and `1 / standard deviation` of a group, in one pass over memory: parts that fit
+/// the first-level cache are gone over twice and joined (Chan et al. 1983).
 fn moments<T: Real>(x: &[T], eps: f32) -> (f32, f32) {
     const PART: usize = 1024;
     const LANES: usize = 16;
-    let total =
-        |f: &dyn Fn(&[T]) -> f32| x.chunks(PART).map(|part| f64::from(f(part))).sum::<f64>();
-    let sum = |part: &[T], shift: f32, square: bool| {
-        vectorised(
+    let (mut count, mut mean, mut squares) = (0.0_f64, 0.0_f64, 0.0_f64);
+    let mut wide = [0.0_f32; PART];
+    for part in x.chunks(PART) {
+        let (sum, around) = vectorised(
             #[inline(always)]
             |_| {
-                let mut wide = [shift; PART];
                 for (wide, x) in wide.iter_mut().zip(part) {
                     *wide = x.get();
                 }
-                // Elements beyond the part equal the shift and add nothing.
+                let whole = part.len() / LANES * LANES;
+                let (blocks, rest) = (
+                    wide[..whole].as_chunks::<LANES>().0,
+                    &wide[whole..part.len()],
+                );
                 let mut lanes = [0.0_f32; LANES];
-                for some in wide[..part.len().next_multiple_of(LANES)]
-                    .as_chunks::<LANES>()
-                    .0
-                {
-                    for (lane, x) in lanes.iter_mut().zip(some) {
-                        let d = x - shift;
-                        *lane += if square { d * d } else { d };
+                for block in blocks {
+                    for (lane, x) in lanes.iter_mut().zip(block) {
+                        *lane += x;
                     }
                 }
-                lanes.iter().sum::<f32>()
+                let sum = lanes.iter().sum::<f32>() + rest.iter().sum::<f32>();
+                let middle = sum / part.len() as f32;
+                let mut lanes = [0.0_f32; LANES];
+                for block in blocks {
+                    for (lane, x) in lanes.iter_mut().zip(block) {
+                        *lane += (x - middle) * (x - middle);
+                    }
+                }
+                let around = lanes.iter().sum::<f32>();
+                let rest = rest.iter().map(|x| (x - middle) * (x - middle));
+                (sum, around + rest.sum::<f32>())
             },
-        )
-    };
-    let n = x.len() as f64;
-    let mean = (total(&|part| sum(part, 0.0, false)) / n) as f32;
-    let variance = total(&|part| sum(part, mean, true)) / n;
-    (mean, (1.0 / (variance + f64::from(eps)).sqrt()) as f32)
+        );
+        let n = part.len() as f64;
+        let apart = f64::from(sum) / n - mean;
+        squares += f64::from(around) + apart * apart * count * n / (count + n);
+        mean += apart * n / (count + n);
+        count += n;
+    }
+    let variance = squares / count;
+    (
+        mean as f32,
+        (1.0 / (variance + f64::from(eps)).sqrt()) as f32,
+    )
 }
 
 /// Applies `norm`.
 pub(crate) fn group_norm<T: Real>(sizes: Sizes, x: &[T], norm: &GroupNorm<'_>) -> Vec<T> {
-    let mut out = zeroed::<T>(x.len());
+    // SAFETY: blocks of positions, or groups, cover the vector.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut out = unsafe { unwritten::<T>(x.len()) };
     let per_group = sizes.channels / norm.groups;
     let size = per_group * sizes.positions;
     out.par_chunks_mut(size)
@@ -292,7 +314,9 @@ pub(crate) fn group_norm_backward<T: Real>(
     grad: &[T],
     norm: &GroupNorm<'_>,
 ) -> (Vec<T>, Vec<f32>, Vec<f32>) {
-    let mut dx = zeroed::<T>(x.len());
+    // SAFETY: blocks of positions, or groups, cover the vector.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut dx = unsafe { unwritten::<T>(x.len()) };
     let per_group = sizes.channels / norm.groups;
     let positions = sizes.positions;
     let size = per_group * positions;

@@ -10,10 +10,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::buffer::{Shared, zeroed};
-use super::kernel::Element;
+use super::kernel::{DIRECT_COLUMNS, Element};
+use super::level::Level;
 use super::matmul::{Tile, multiply};
-use super::pack::{Left, Packed, Right, Strided};
-use super::real::{Real, convert};
+use super::pack::{InPlace, Left, Packed, Right, Strided};
+use super::real::{Real, convert, convert_one};
 use super::simd::vectorised;
 
 /// The most columns of a panel at any level.
@@ -92,6 +93,40 @@ fn pad<T: Real, E: Real>(x: &[T], sizes: &Sizes) -> Vec<E> {
                 |_| {
                     for (row, from) in from.chunks_exact(w).enumerate() {
                         convert(from, &mut plane[(above + row) * wp + left..][..w]);
+                    }
+                },
+            );
+        });
+    out
+}
+
+/// The same with every two channels interleaved: `[C / 2, T, H, W, 2]`.
+fn pad_pairs<T: Real, E: Real>(x: &[T], sizes: &Sizes) -> Vec<E> {
+    let [t, h, w] = sizes.input;
+    let [tp, hp, wp] = sizes.padded();
+    let [(front, _), (above, _), (left, _)] = sizes.padding;
+    let mut out = zeroed::<E>(sizes.channels * tp * hp * wp);
+    out.par_chunks_mut(2 * hp * wp)
+        .enumerate()
+        .for_each(|(index, plane)| {
+            let (pair, frame) = (index / tp, index % tp);
+            let inside = frame >= front && frame < front + t;
+            if !inside && !sizes.replicate {
+                return;
+            }
+            let frame = frame.saturating_sub(front).min(t - 1);
+            let [first, second] =
+                [0, 1].map(|i| &x[((2 * pair + i) * t + frame) * h * w..][..h * w]);
+            vectorised(
+                #[inline(always)]
+                |_| {
+                    for row in 0..h {
+                        let to = &mut plane[2 * ((above + row) * wp + left)..][..2 * w];
+                        let (a, b) = (&first[row * w..][..w], &second[row * w..][..w]);
+                        for ((to, a), b) in to.chunks_exact_mut(2).zip(a).zip(b) {
+                            to[0] = convert_one(*a);
+                            to[1] = convert_one(*b);
+                        }
                     }
                 },
             );
@@ -233,6 +268,86 @@ impl<E: Element> Left<E> for Patches<'_, E> {
     }
 }
 
+/// The weight: small beside the patches, so that it is packed once for all of them.
+struct Weight<'a, W>(Strided<'a, W>);
+
+impl<W: Real, E: Element> Left<E> for Weight<'_, W> {
+    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]) {
+        self.0.pack(rows, ks, out);
+    }
+}
+
+/// The patch matrix where rows of the picture are whole vectors, so that kernels read the
+/// padded input itself: inner indices are channels and taps, or, in pairs, two
+/// channels under a tap and a channel pair.
+struct InputRows<'a, E> {
+    patches: Patches<'a, E>,
+}
+
+impl<E: Element> InputRows<'_, E> {
+    /// Whether a call is of this kind.
+    fn fit(sizes: &Sizes) -> bool {
+        !E::kernels(Level::current()).direct.is_empty()
+            && sizes.stride[2] == 1
+            && sizes.output[2].is_multiple_of(DIRECT_COLUMNS)
+            && sizes.channels_per_group().is_multiple_of(E::STEP)
+    }
+}
+
+impl<E: Element> Right<E> for InputRows<'_, E> {
+    fn panel<'s>(
+        &'s self,
+        _panel: usize,
+        _ks: Range<usize>,
+        _columns: usize,
+        _scratch: &'s mut [E],
+    ) -> &'s [E] {
+        // Only kernels that read in place are given this operand.
+        &[]
+    }
+
+    fn in_place(&self, panel: usize, ks: Range<usize>) -> Option<InPlace<'_, E>> {
+        let positions: usize = self.patches.output.iter().product();
+        let first = panel * 2 * DIRECT_COLUMNS;
+        // Half a panel at the end: its other half is computed from the same columns and left out.
+        let second = if first + DIRECT_COLUMNS < positions {
+            first + DIRECT_COLUMNS
+        } else {
+            first
+        };
+        let steps = ks.start / E::STEP..ks.end.div_ceil(E::STEP);
+        Some(InPlace {
+            parts: [first, second].map(|at| &self.patches.data[self.patches.from(at) * E::STEP..]),
+            offsets: &self.patches.taps[steps],
+        })
+    }
+}
+
+/// A weight `[rows, channels, taps]` with the inner order of channel pairs.
+struct PairedWeight<'a, W> {
+    data: &'a [W],
+    inner: usize,
+    taps: usize,
+}
+
+impl<W: Real, E: Element> Left<E> for PairedWeight<'_, W> {
+    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]) {
+        for (row, out) in rows.zip(out.chunks_mut(E::STRIDE)) {
+            let weight = &self.data[row * self.inner..][..self.inner];
+            let (mut pair, mut tap) = (ks.start / 2 / self.taps, ks.start / 2 % self.taps);
+            for out in out[..ks.len()].chunks_exact_mut(2) {
+                let at = 2 * pair * self.taps + tap;
+                out[0] = convert_one(weight[at]);
+                out[1] = convert_one(weight[at + self.taps]);
+                tap += 1;
+                if tap == self.taps {
+                    (pair, tap) = (pair + 1, 0);
+                }
+            }
+        }
+    }
+}
+
 /// Copies; the usual lengths without a call.
 #[inline(always)]
 fn copy_run<E: Copy>(from: &[E], to: &mut [E]) {
@@ -307,20 +422,31 @@ pub(crate) fn forward<T: Real, W: Real, E: Element>(
     let positions = sizes.positions();
     let inner = sizes.channels_per_group() * sizes.taps();
     let rows = sizes.outputs_per_group();
-    let taps = tap_offsets(&sizes);
+    let in_place = InputRows::<E>::fit(&sizes);
+    let pairs = in_place && E::STEP == 2;
+    let mut taps = tap_offsets(&sizes);
+    if pairs {
+        // Of the first channel of each pair, which lies where half as many channels end.
+        taps.truncate(inner / 2);
+        for tap in &mut taps {
+            *tap *= 2;
+        }
+    }
     let sample = sizes.channels * sizes.input.iter().product::<usize>();
     for (x, out) in x
         .chunks_exact(sample)
         .zip(out.chunks_exact_mut(sizes.outputs * positions))
     {
-        let padded = pad::<T, E>(x, &sizes);
+        let padded = if pairs {
+            pad_pairs::<T, E>(x, &sizes)
+        } else {
+            pad::<T, E>(x, &sizes)
+        };
         for (group, out) in out.chunks_exact_mut(rows * positions).enumerate() {
-            let left = Strided::dense(&weight[group * rows * inner..][..rows * inner], rows, inner);
+            let weight = &weight[group * rows * inner..][..rows * inner];
             let right = patches(&sizes, &padded, &taps, group);
             let out = Shared::new(out);
-            multiply::<E>(rows, positions, inner, &left, &right, &|mut tile: Tile<
-                '_,
-            >| {
+            let store = |mut tile: Tile<'_>| {
                 let columns = tile.columns.clone();
                 vectorised(
                     #[inline(always)]
@@ -338,7 +464,22 @@ pub(crate) fn forward<T: Real, W: Real, E: Element>(
                         }
                     },
                 );
-            });
+            };
+            let left = Weight(Strided::dense(weight, rows, inner));
+            if pairs {
+                let left = PairedWeight {
+                    data: weight,
+                    inner,
+                    taps: sizes.taps(),
+                };
+                let right = InputRows { patches: right };
+                multiply::<E>(rows, positions, inner, &left, &right, &store);
+            } else if in_place {
+                let right = InputRows { patches: right };
+                multiply::<E>(rows, positions, inner, &left, &right, &store);
+            } else {
+                multiply::<E>(rows, positions, inner, &left, &right, &store);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@
 
 /// Repeats a block for every row below `ROWS` with a constant index, so that the sums
 /// stay in registers whatever the compiler thinks of unrolling.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! rows {
     ($i:ident, $body:block) => {
         rows!(@ $i, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
@@ -23,11 +23,15 @@ macro_rules! rows {
 mod scalar;
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512bf16;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 use half::bf16;
 
@@ -44,10 +48,30 @@ use super::real::Real;
 pub(crate) type Kernel<E> =
     unsafe fn(k: usize, a: *const E, b: *const E, c: *mut f32, ldc: usize, add: bool);
 
+/// A kernel that reads the right operand where it lies: step `p` of the inner index finds
+/// the tile's first 16 columns at `b[0] + offsets[p]`, the other 16 at `b[1] + offsets[p]`.
+///
+/// # Safety
+/// As [`Kernel`], with `k / STEP` offsets and `16 * STEP` elements at each place.
+pub(crate) type Direct<E> = unsafe fn(
+    k: usize,
+    a: *const E,
+    b: [*const E; 2],
+    offsets: *const usize,
+    c: *mut f32,
+    ldc: usize,
+    add: bool,
+);
+
+/// Columns that a [`Direct`] kernel reads at one place.
+pub(crate) const DIRECT_COLUMNS: usize = 16;
+
 /// The kernels of one level: `rows[n - 1]` makes tiles of `n` rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernels<E: 'static> {
     pub(crate) rows: &'static [Kernel<E>],
+    /// The same without packed panels, of 32 columns; empty where there are none.
+    pub(crate) direct: &'static [Direct<E>],
     /// Columns of a tile and of a packed panel.
     pub(crate) columns: usize,
 }
@@ -81,9 +105,11 @@ impl Element for f32 {
     fn kernels(level: Level) -> Kernels<Self> {
         match level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Bf16 => avx512::KERNELS,
+            Level::Avx512 | Level::Avx512Bf16 | Level::Amx => avx512::KERNELS,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => avx2::KERNELS,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => neon::KERNELS,
             _ => scalar::KERNELS,
         }
     }
@@ -96,6 +122,8 @@ impl Element for bf16 {
 
     fn kernels(level: Level) -> Kernels<Self> {
         match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Amx => amx::KERNELS,
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Bf16 => avx512bf16::KERNELS,
             _ => scalar::KERNELS_BF16,
@@ -159,7 +187,8 @@ mod tests {
     #[test]
     fn kernels_of_every_level_multiply() {
         for level in Level::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|level| *level <= Level::detect())
         {
             check::<f32>(level);

@@ -2,39 +2,55 @@
 
 use std::sync::OnceLock;
 
-/// Instruction levels, lowest first. Each one includes those before it.
-///
-/// AMX tiles belong above `Avx512Bf16`; a level is added here, a tile kernel
-/// beside `cpu::bf16`, and [`Level::detect`] learns the permission call.
+/// Instruction levels, lowest first. On one architecture each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Whatever the compiler makes of plain Rust: SSE2 on x86-64, NEON on aarch64.
+    /// Whatever the compiler makes of plain Rust.
     Scalar,
+    /// 128-bit NEON with FMA, which every 64-bit ARM has.
+    Neon,
     /// 256-bit AVX2 with FMA.
     Avx2,
     /// 512-bit AVX-512 (F, BW, DQ, VL).
     Avx512,
     /// AVX-512 with products of bf16 pairs.
     Avx512Bf16,
+    /// The same with products of bf16 tiles.
+    Amx,
 }
 
 impl Level {
-    /// All levels, lowest first.
-    pub const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
+    /// All levels of this architecture, lowest first.
+    #[cfg(target_arch = "x86_64")]
+    pub const ALL: &[Self] = &[
+        Self::Scalar,
+        Self::Avx2,
+        Self::Avx512,
+        Self::Avx512Bf16,
+        Self::Amx,
+    ];
+    /// All levels of this architecture, lowest first.
+    #[cfg(target_arch = "aarch64")]
+    pub const ALL: &[Self] = &[Self::Scalar, Self::Neon];
+    /// All levels of this architecture, lowest first.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub const ALL: &[Self] = &[Self::Scalar];
 
     /// The name that `REWORD_CPU` takes.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Avx512Bf16 => "avx512bf16",
+            Self::Amx => "amx",
         }
     }
 
     /// The level called `name`.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.name() == name)
+        Self::ALL.iter().copied().find(|level| level.name() == name)
     }
 
     /// What this processor has.
@@ -46,7 +62,10 @@ impl Level {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
-        if avx512 && is_x86_feature_detected!("avx512bf16") {
+        let bf16 = avx512 && is_x86_feature_detected!("avx512bf16");
+        if bf16 && super::kernel::amx::permitted() {
+            Self::Amx
+        } else if bf16 {
             Self::Avx512Bf16
         } else if avx512 {
             Self::Avx512
@@ -58,7 +77,13 @@ impl Level {
     }
 
     /// What this processor has.
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    pub const fn detect() -> Self {
+        Self::Neon
+    }
+
+    /// What this processor has.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     pub const fn detect() -> Self {
         Self::Scalar
     }

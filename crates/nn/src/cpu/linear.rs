@@ -4,10 +4,11 @@
 use half::bf16;
 use rayon::prelude::*;
 
-use super::buffer::{Shared, zeroed};
+use super::buffer::{Shared, unwritten, zeroed};
 use super::kernel::{Element, has_bf16};
 use super::level::Level;
-use super::map::{Function, apply_in_place};
+use super::map::Function;
+use super::math::{gelu_erf, gelu_tanh, silu};
 use super::matmul::{Tile, multiply};
 use super::pack::{Packed, Right, Strided};
 use super::real::Real;
@@ -89,7 +90,9 @@ fn product<T: Real, E: Element>(
     bias: Option<&[f32]>,
     function: Option<Function>,
 ) -> Vec<T> {
-    let mut out = zeroed::<T>(sizes.rows * sizes.outputs);
+    // SAFETY: the blocks of a product cover the result.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut out = unsafe { unwritten::<T>(sizes.rows * sizes.outputs) };
     let shared = Shared::new(&mut out);
     multiply::<E>(
         sizes.rows,
@@ -111,31 +114,29 @@ fn product<T: Real, E: Element>(
     out
 }
 
-/// Bias, function and conversion of a part of a row.
-fn finish<T: Real>(
-    sums: &mut [f32],
-    bias: Option<&[f32]>,
-    function: Option<Function>,
-    out: &mut [T],
-) {
-    if let Some(bias) = bias {
-        vectorised(
-            #[inline(always)]
-            |_| {
-                for (sum, bias) in sums.iter_mut().zip(bias) {
-                    *sum += bias;
-                }
-            },
-        );
+/// Bias, function and conversion of a part of a row, in one pass.
+fn finish<T: Real>(sums: &[f32], bias: Option<&[f32]>, function: Option<Function>, out: &mut [T]) {
+    match function {
+        None => each(sums, bias, out, |_, x| x),
+        Some(Function::GeluTanh) => each(sums, bias, out, gelu_tanh),
+        Some(Function::GeluErf) => each(sums, bias, out, gelu_erf),
+        Some(Function::Silu) => each(sums, bias, out, silu),
     }
-    if let Some(function) = function {
-        apply_in_place(function, sums);
-    }
+}
+
+#[inline(always)]
+fn each<T: Real>(sums: &[f32], bias: Option<&[f32]>, out: &mut [T], f: impl Fn(bool, f32) -> f32) {
     vectorised(
         #[inline(always)]
-        |_| {
-            for (out, sum) in out.iter_mut().zip(&*sums) {
-                *out = T::put(*sum);
+        |fused| {
+            if let Some(bias) = bias {
+                for ((out, sum), bias) in out.iter_mut().zip(sums).zip(bias) {
+                    *out = T::put(f(fused, sum + bias));
+                }
+            } else {
+                for (out, sum) in out.iter_mut().zip(sums) {
+                    *out = T::put(f(fused, *sum));
+                }
             }
         },
     );

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::buffer::zeroed;
+use super::buffer::unwritten;
 use super::math;
 use super::real::Real;
 use super::simd::vectorised;
@@ -18,28 +18,6 @@ pub(crate) enum Function {
     Silu,
 }
 
-/// Applies the function in place, on this thread.
-#[inline]
-pub(crate) fn apply_in_place(function: Function, values: &mut [f32]) {
-    match function {
-        Function::GeluTanh => each(values, math::gelu_tanh),
-        Function::GeluErf => each(values, math::gelu_erf),
-        Function::Silu => each(values, math::silu),
-    }
-}
-
-#[inline(always)]
-fn each(values: &mut [f32], f: impl Fn(bool, f32) -> f32) {
-    vectorised(
-        #[inline(always)]
-        |fused| {
-            for x in values {
-                *x = f(fused, *x);
-            }
-        },
-    );
-}
-
 /// `function(x)`.
 pub(crate) fn apply<T: Real>(function: Function, x: &[T]) -> Vec<T> {
     match function {
@@ -51,7 +29,9 @@ pub(crate) fn apply<T: Real>(function: Function, x: &[T]) -> Vec<T> {
 
 #[inline(always)]
 fn map<T: Real>(x: &[T], f: impl Fn(bool, f32) -> f32 + Sync) -> Vec<T> {
-    let mut out = zeroed::<T>(x.len());
+    // SAFETY: chunks cover the vector, and all of a chunk is written.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut out = unsafe { unwritten::<T>(x.len()) };
     out.par_chunks_mut(TASK)
         .zip(x.par_chunks(TASK))
         .for_each(|(out, x)| {
@@ -93,7 +73,9 @@ pub(crate) fn slope<T: Real>(function: Function, x: &[T], grad: &[T]) -> Vec<T> 
 
 #[inline(always)]
 fn map2<T: Real>(x: &[T], y: &[T], f: impl Fn(bool, f32, f32) -> f32 + Sync) -> Vec<T> {
-    let mut out = zeroed::<T>(x.len());
+    // SAFETY: chunks cover the vector, and all of a chunk is written.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut out = unsafe { unwritten::<T>(x.len()) };
     out.par_chunks_mut(TASK)
         .zip(x.par_chunks(TASK).zip(y.par_chunks(TASK)))
         .for_each(|(out, (x, y))| {

@@ -9,10 +9,12 @@ use super::kernel::{Element, Kernels};
 use super::level::Level;
 use super::pack::{Left, Right};
 
-/// Rows of one task: its left block stays in the second-level cache.
-const ROWS: usize = 224;
-/// Columns of one task, at most.
-const COLUMNS: usize = 256;
+/// Rows of one task: its left block and its sums stay in the second-level cache.
+const ROWS: usize = 168;
+/// Columns of one task, at most: fewer passes over rows that each task packs anew.
+const COLUMNS: usize = 512;
+/// The same where the rows are packed before, so that smaller sums cost nothing.
+const COLUMNS_PACKED: usize = 256;
 /// Products of fewer multiplications are not worth waking another thread.
 const SERIAL: usize = 1 << 15;
 
@@ -53,7 +55,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(m: usize, n: usize, k: usize, max_rows: usize, columns: usize) -> Self {
+    fn new([m, n, k]: [usize; 3], max_rows: usize, columns: usize, max_columns: usize) -> Self {
         // Register tiles of nearly equal height instead of full ones and a rest.
         let tile_rows = m.div_ceil(m.div_ceil(max_rows));
         let tiles = m.div_ceil(tile_rows);
@@ -61,7 +63,7 @@ impl Plan {
         let rows = tiles.div_ceil(row_tasks) * tile_rows;
         let row_tasks = m.div_ceil(rows);
         let panels_in_all = n.div_ceil(columns);
-        let mut panels = (COLUMNS / columns).min(panels_in_all);
+        let mut panels = (max_columns / columns).min(panels_in_all);
         let threads = rayon::current_num_threads();
         if threads > 1 && m * n * k >= SERIAL {
             while panels > 1 && row_tasks * panels_in_all.div_ceil(panels) < 4 * threads {
@@ -91,7 +93,11 @@ pub(crate) fn multiply<E: Element>(
         return;
     }
     let kernels = E::kernels(Level::current());
-    let plan = Plan::new(m, n, k, kernels.max_rows(), kernels.columns);
+    let blocks = k.div_ceil(E::BLOCK);
+    let whole_size = blocks * m * E::STRIDE;
+    let each = left.is_cheap() || whole_size * size_of::<E>() > MAX_PACKED;
+    let max_columns = if each { COLUMNS } else { COLUMNS_PACKED };
+    let plan = Plan::new([m, n, k], kernels.max_rows(), kernels.columns, max_columns);
     let tasks = plan.row_tasks * plan.column_tasks;
     let run = |task: &(dyn Fn(usize) + Sync), tasks: usize| {
         if tasks == 1 || m * n * k < SERIAL {
@@ -107,9 +113,7 @@ pub(crate) fn multiply<E: Element>(
             index / plan.row_tasks * plan.panels,
         )
     };
-    let blocks = k.div_ceil(E::BLOCK);
-    let whole_size = blocks * m * E::STRIDE;
-    if plan.column_tasks == 1 || left.is_cheap() || whole_size * size_of::<E>() > MAX_PACKED {
+    if plan.column_tasks == 1 || each {
         let task = |index: usize| {
             let (row, panel) = corner(index);
             with_scratch(|[sums, packed_left, packed_right, _]| {
@@ -233,19 +237,37 @@ fn block<E: Element>(
             "the left block is too short"
         );
         for panel in panels.clone() {
-            let right = right.panel(panel, ks.clone(), width, packed_right);
-            assert!(right.len() >= inner * width, "a panel is too short");
             let first_column = (panel - panels.start) * width;
+            let in_place = (!kernels.direct.is_empty())
+                .then(|| right.in_place(panel, ks.clone()))
+                .flatten();
+            let packed = match &in_place {
+                Some(place) => {
+                    place.check(inner);
+                    &[]
+                }
+                None => right.panel(panel, ks.clone(), width, packed_right),
+            };
+            assert!(
+                in_place.is_some() || packed.len() >= inner * width,
+                "a panel is too short"
+            );
             for row in (0..rows.len()).step_by(plan.tile_rows) {
                 let count = plan.tile_rows.min(rows.len() - row);
-                let kernel = kernels.rows[count - 1];
                 let a = left[row * E::STRIDE..].as_ptr();
                 let c = sums[row * stride + first_column..].as_mut_ptr();
+                let add = start > 0;
                 // SAFETY: both operands were checked; `sums` holds rows of `stride`, at least
                 // `panels * width`; the kernels are those of the current level.
                 #[expect(unsafe_code, reason = "calling a kernel")]
                 unsafe {
-                    kernel(inner, a, right.as_ptr(), c, stride, start > 0);
+                    if let Some(place) = &in_place {
+                        let parts = place.parts.map(<[E]>::as_ptr);
+                        let offsets = place.offsets.as_ptr();
+                        (kernels.direct[count - 1])(inner, a, parts, offsets, c, stride, add);
+                    } else {
+                        (kernels.rows[count - 1])(inner, a, packed.as_ptr(), c, stride, add);
+                    }
                 }
             }
         }

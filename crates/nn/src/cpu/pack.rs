@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::buffer::Shared;
-use super::kernel::Element;
+use super::kernel::{DIRECT_COLUMNS, Element};
 use super::real::{Real, convert, convert_one};
 use super::simd::vectorised;
 
@@ -33,6 +33,34 @@ pub(crate) trait Right<E: Element>: Sync {
         columns: usize,
         scratch: &'s mut [E],
     ) -> &'s [E];
+
+    /// Where the same block lies in memory, if a kernel can read it there.
+    fn in_place(&self, panel: usize, ks: Range<usize>) -> Option<InPlace<'_, E>> {
+        let _ = (panel, ks);
+        None
+    }
+}
+
+/// A block of 32 columns that need not be packed: element `(k, j)` of the first 16 columns is
+/// `parts[0][offsets[k / STEP] + j * STEP + k % STEP]`, the others are in `parts[1]`.
+pub(crate) struct InPlace<'a, E> {
+    pub(crate) parts: [&'a [E]; 2],
+    pub(crate) offsets: &'a [usize],
+}
+
+impl<E: Element> InPlace<'_, E> {
+    /// Asserts that `k` inner indices can be read.
+    pub(crate) fn check(&self, k: usize) {
+        let steps = k / E::STEP;
+        let reach = self.offsets[..steps]
+            .iter()
+            .max()
+            .map_or(0, |last| last + DIRECT_COLUMNS * E::STEP);
+        assert!(
+            self.parts.iter().all(|part| part.len() >= reach),
+            "a block reaches beyond its operand"
+        );
+    }
 }
 
 /// A matrix in memory: element `(i, j)` at `i * row + j * column`.

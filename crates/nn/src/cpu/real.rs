@@ -4,8 +4,10 @@ use std::any::TypeId;
 
 use half::bf16;
 
+use super::buffer::Bits;
+
 /// `f32` or `bf16`: stored as such, computed with as `f32`.
-pub(crate) trait Real: Copy + Default + Send + Sync + 'static {
+pub(crate) trait Real: Bits + Copy + Default + Send + Sync + 'static {
     fn get(self) -> f32;
     fn put(value: f32) -> Self;
 }

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::buffer::zeroed;
+use super::buffer::{unwritten, zeroed};
 use super::real::Real;
 use super::simd::vectorised;
 
@@ -93,7 +93,9 @@ fn statistics(kind: Kind, eps: f32, x: &[f32]) -> (f32, f32) {
 
 /// Applies `affine` to all rows of `x`.
 pub(crate) fn normalise<T: Real>(x: &[T], width: usize, affine: &Affine<'_>) -> Vec<T> {
-    let mut out = zeroed::<T>(x.len());
+    // SAFETY: chunks cover the vector, and all of a chunk is written.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut out = unsafe { unwritten::<T>(x.len()) };
     let rows = (TASK / width).max(1);
     let task = |(index, (out, x)): (usize, (&mut [T], &[T]))| {
         let mut wide = vec![0.0_f32; width];
@@ -154,7 +156,9 @@ pub(crate) fn normalise_backward<T: Real>(
     width: usize,
     affine: &Affine<'_>,
 ) -> (Vec<T>, Vec<f32>) {
-    let mut dx = zeroed::<T>(x.len());
+    // SAFETY: chunks cover the vector, and all of a chunk is written.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut dx = unsafe { unwritten::<T>(x.len()) };
     let mut products = zeroed::<f32>(x.len());
     let rows = (TASK / width).max(1);
     let size = rows * width;
@@ -263,7 +267,9 @@ pub(crate) fn rotate<T: Real>(
     sin: Table<'_>,
     sign: f32,
 ) -> Vec<T> {
-    let mut out = zeroed::<T>(x.len());
+    // SAFETY: chunks cover the vector, and all of a chunk is written.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut out = unsafe { unwritten::<T>(x.len()) };
     let rows = (TASK / width).max(1);
     out.par_chunks_mut(rows * width)
         .zip(x.par_chunks(rows * width))
@@ -297,7 +303,9 @@ pub(crate) fn rotate<T: Real>(
 
 /// `x + gate * y`.
 pub(crate) fn gated_sum<T: Real>(x: &[T], gate: Table<'_>, y: &[T], width: usize) -> Vec<T> {
-    let mut out = zeroed::<T>(x.len());
+    // SAFETY: chunks cover the vector, and all of a chunk is written.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut out = unsafe { unwritten::<T>(x.len()) };
     let rows = (TASK / width).max(1);
     let size = rows * width;
     out.par_chunks_mut(size)

@@ -14,11 +14,11 @@ pub(crate) fn vectorised<R>(f: impl FnOnce(bool) -> R) -> R {
         match Level::current() {
             // SAFETY: `current` is never above what the processor has.
             #[expect(unsafe_code, reason = "calling code for a detected level")]
-            Level::Avx512 | Level::Avx512Bf16 => unsafe { avx512(f) },
+            Level::Avx512 | Level::Avx512Bf16 | Level::Amx => unsafe { avx512(f) },
             // SAFETY: as above.
             #[expect(unsafe_code, reason = "calling code for a detected level")]
             Level::Avx2 => unsafe { avx2(f) },
-            Level::Scalar => f(false),
+            Level::Scalar | Level::Neon => f(false),
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -11,7 +11,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 use half::bf16;
 
 use super::support::{apply2, apply3, on_kernels};
-use crate::cpu::buffer::zeroed;
+use crate::cpu::buffer::unwritten;
 use crate::cpu::conv::{self, Sizes};
 use crate::cpu::kernel::has_bf16;
 use crate::cpu::storage::{Stored, by_dtype, dense, widened};
@@ -257,7 +257,9 @@ impl Conv {
         let shape = Shape::from((sizes.batch, sizes.outputs, t, h, w));
         by_dtype!(xs.dtype(), T => by_dtype!(ws.dtype(), W => {
             let (x, weight) = (dense::<T>(xs, xl)?, dense::<W>(ws, wl)?);
-            let mut out = zeroed::<T>(shape.elem_count());
+            // SAFETY: every group's rows and positions are written.
+            #[expect(unsafe_code, reason = "written below")]
+            let mut out = unsafe { unwritten::<T>(shape.elem_count()) };
             if size_of::<T>() == 2 && size_of::<W>() == 2 && has_bf16() {
                 conv::forward::<T, W, bf16>(&sizes, x, weight, bias.as_deref(), &mut out);
             } else {

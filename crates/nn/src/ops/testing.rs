@@ -111,7 +111,8 @@ fn every_level_passes() {
         return;
     }
     for level in Level::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|level| *level < Level::detect())
     {
         let run = std::process::Command::new(std::env::current_exe().unwrap())

@@ -13,6 +13,7 @@ pub(super) const KERNELS: Kernels<f32> = Kernels {
     rows: &[
         tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>,
     ],
+    direct: &[],
     columns: 16,
 };
 

@@ -13,6 +13,7 @@ pub(super) const KERNELS: Kernels<f32> = Kernels {
         tile::<f32, 3>,
         tile::<f32, 4>,
     ],
+    direct: &[],
     columns: COLUMNS,
 };
 
@@ -24,6 +25,7 @@ pub(super) const KERNELS_BF16: Kernels<bf16> = Kernels {
         tile::<bf16, 3>,
         tile::<bf16, 4>,
     ],
+    direct: &[],
     columns: COLUMNS,
 };
 

@@ -54,6 +54,31 @@ fn agrees_with_the_slow_form() {
     );
 }
 
+/// Rows that kernels read where they lie: whole vectors, with half a panel at the end,
+/// an odd number of channels, groups, and steps between rows and frames.
+#[test]
+fn wide_rows_agree_with_the_slow_form() {
+    let symmetric = Geometry {
+        padding: [(1, 1), (1, 1), (1, 1)],
+        replicate: true,
+        ..PLAIN
+    };
+    check3(&[2, 6, 3, 3, 16], &[17, 6, 3, 3, 3], symmetric);
+    check3(&[1, 40, 1, 2, 32], &[3, 40, 3, 3, 3], symmetric);
+    check3(&[1, 5, 2, 3, 48], &[4, 5, 3, 3, 3], symmetric);
+    check3(&[1, 6, 2, 4, 12], &[5, 6, 1, 1, 1], PLAIN);
+    check3(
+        &[1, 8, 5, 7, 19],
+        &[6, 4, 2, 3, 4],
+        Geometry {
+            groups: 2,
+            stride: [2, 2, 1],
+            padding: [(1, 0), (1, 1), (0, 0)],
+            ..PLAIN
+        },
+    );
+}
+
 #[test]
 fn groups_and_dilation() {
     check3(
