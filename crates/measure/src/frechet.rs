@@ -245,6 +245,27 @@ mod tests {
     }
 
     #[test]
+    fn ten_thousand_frames_are_not_held() {
+        let numbers = |moments: &Moments| {
+            let waiting: usize = moments.waiting.iter().map(Vec::capacity).sum();
+            let kept = [&moments.first, &moments.sum, &moments.products];
+            waiting + kept.iter().map(|part| part.capacity()).sum::<usize>()
+        };
+        let dim = 24;
+        let mut moments = Moments::new(dim);
+        let mut most = 0;
+        for n in 0..10_000 {
+            let features: Vec<f32> = (0..dim).map(|d| ((n * 7 + d) as f32).sin()).collect();
+            moments.push(&features).unwrap();
+            most = most.max(numbers(&moments));
+        }
+        assert_eq!(moments.count(), 10_000);
+        // The products, two vectors, and the block that waits to be folded in.
+        let bound = dim * dim + (2 + super::BLOCK) * dim;
+        assert!(most <= bound, "{most} numbers, bound {bound}");
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused() {
         assert!(frechet_distance(&set(5, 4, 1.0, 0.0), &set(5, 3, 1.0, 0.0)).is_err());
         assert!(frechet_distance(&set(1, 4, 1.0, 0.0), &set(5, 4, 1.0, 0.0)).is_err());
