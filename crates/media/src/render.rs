@@ -102,6 +102,9 @@ pub struct RenderOptions {
     /// When the first frame is shown, the sound starting at zero. By default: with copied
     /// sound where the source has it, otherwise zero.
     pub start: Option<Seconds>,
+    /// When the last frame ends, on the same axis, where that is known: with a varying rate only whoever makes frames
+    /// knows. Blocks of sound are laid so that they end there too.
+    pub end: Option<Seconds>,
     /// For a first look: pictures whose shorter side has this many pixels at most, encoded quickly in a common codec.
     pub preview: Option<usize>,
     /// A file that keeps encoded pictures, so that the same render goes on where it was killed. Encoders then start
@@ -114,6 +117,7 @@ impl Default for RenderOptions {
         Self {
             copy: true,
             start: None,
+            end: None,
             preview: None,
             journal: None,
         }
@@ -215,11 +219,13 @@ pub fn render<'a>(
     };
     let segments = plan::segments(spans, clip, copy.is_some())?;
     let clock = Clock::of_clip(video, start);
+    let frames_in_all = segments.last().map_or(0, |segment| segment.output.end.0);
     let journal = options.journal.as_deref().map(Journal::open).transpose();
     let job = Job {
         clip: Some(clip),
         container,
         segments,
+        end: options.end.unwrap_or_else(|| clock.after(frames_in_all)),
         clock,
         notes,
         journal: journal.map_err(RenderError::journal)?,
@@ -237,11 +243,13 @@ pub fn write_clip(
     progress: &mut dyn FnMut(u64),
 ) -> Result<RenderReport, RenderError> {
     let container = Container::of(output)?;
+    let clock = Clock::constant(new.rate, Seconds::ZERO);
     let job = Job {
         clip: None,
         container,
         segments: vec![Segment::made(FrameIndex::ZERO, count)],
-        clock: Clock::constant(new.rate, Seconds::ZERO),
+        end: clock.after(count),
+        clock,
         notes: Vec::new(),
         journal: None,
     };
@@ -258,6 +266,8 @@ struct Job<'a> {
     container: Container,
     segments: Vec<Segment>,
     clock: Clock,
+    /// Where the pictures will end, as far as that is known before they are made.
+    end: Seconds,
     notes: Vec<String>,
     journal: Option<Journal>,
 }
@@ -278,6 +288,7 @@ impl Job<'_> {
             container,
             segments,
             clock,
+            end: planned,
             mut notes,
             journal,
         } = self;
@@ -287,7 +298,6 @@ impl Job<'_> {
         let size = (picture.setup.width, picture.setup.height);
         let spans = plan::report(&segments);
         let copied = spans.iter().any(|span| span.kind == SpanKind::Copied);
-        let planned = clock.after(spans.last().map_or(0, |span| span.output.end.0));
         let mut pictures = PictureTrack::new(
             clip,
             picture,

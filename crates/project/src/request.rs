@@ -89,7 +89,7 @@ pub struct RenderRequest {
     pub region: RegionRequest,
     /// Whose.
     pub face: FaceRequest,
-    /// Half the steps and small pictures, for a first look.
+    /// For a first look: small pictures, and lent lips as they are; half the steps with models that lend none.
     pub preview: bool,
     /// Only change what lies in this part of the clip.
     pub from: Option<Seconds>,

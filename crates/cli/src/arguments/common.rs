@@ -80,7 +80,8 @@ pub(crate) struct CommonArguments {
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) to: Option<f64>,
 
-    /// For a first look, fast: half the steps, and pictures of 360 pixels on their shorter side
+    /// For a first look, fast: lips lent from other moments of the clip without the model's changes (half the steps
+    /// with models that make lips by themselves), and pictures of 360 pixels on their shorter side
     #[arg(long, global = true)]
     pub(crate) preview: bool,
 

@@ -152,6 +152,7 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
     let size = used
         .as_ref()
         .map_or(256, |model| model.network.config().crop);
+    let only_lent = mouths.only_lent();
     let spans = spans(timeline, &mouths);
     observer.begin(Stage::Render, timeline.frames());
     let mut maker = Maker {
@@ -202,6 +203,7 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         &whole,
         &RenderOptions {
             start: Some(timeline.clock.start()),
+            end: Some(timeline.clock.end()),
             preview: request.preview.then_some(PREVIEW),
             journal: Some(job.path("pictures")),
             ..RenderOptions::default()
@@ -251,7 +253,11 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         model: filled.or(used.map(|model| ReportModel {
             name: model.name,
             sha256: model.sha256,
-            steps: request.steps_of(model.network.schedule().steps()) as u32,
+            steps: if only_lent {
+                0
+            } else {
+                request.steps_of(model.network.schedule().steps()) as u32
+            },
         })),
         seed: request.seed,
         edits,
@@ -357,7 +363,9 @@ impl FrameMaker for Maker<'_> {
         ) {
             if mouth.change {
                 self.lender.lay(&mut frame, output)?;
-                retouch::add(&mut frame, &placement, &mouth, self.size)?;
+                if !self.mouths.only_lent() {
+                    retouch::add(&mut frame, &placement, &mouth, self.size)?;
+                }
             } else {
                 self.composer.lay(&mut frame, &placement, &mouth, output)?;
             }

@@ -103,6 +103,24 @@ impl Mouths {
         }
     }
 
+    /// Lips that are lent and not changed by the model.
+    fn lent(ranges: Vec<Range<FrameIndex>>) -> Self {
+        let none = Self::none();
+        Self {
+            shape: Shape {
+                changes: true,
+                ..none.shape
+            },
+            ranges,
+            ..none
+        }
+    }
+
+    /// Whether the model has no part in these mouths.
+    pub(crate) fn only_lent(&self) -> bool {
+        self.file.is_none() && self.shape.changes
+    }
+
     /// Output frames that have a made mouth, ascending.
     pub(crate) fn ranges(&self) -> &[Range<FrameIndex>] {
         &self.ranges
@@ -123,6 +141,14 @@ impl Mouths {
 
     fn read(&mut self, record: u64) -> Result<Mouth, ProjectError> {
         let shape = self.shape;
+        if self.only_lent() {
+            return Ok(Mouth {
+                change: true,
+                x: 0,
+                y: 0,
+                image: RgbF32::new(0, 0),
+            });
+        }
         let failed = |error: std::io::Error| {
             ProjectError::fault(
                 "render",
@@ -165,6 +191,10 @@ pub(crate) fn make(
         return Ok(Mouths::none());
     }
     let made: Vec<Range<FrameIndex>> = ranges.iter().map(|range| range.frames.clone()).collect();
+    if request.preview && model.config().counterparts {
+        // What the model adds to lent lips is not what a first look is for.
+        return Ok(Mouths::lent(made));
+    }
     let lip_job = LipJob {
         references: references(pictures, heads),
         ranges,

@@ -100,12 +100,14 @@ impl<'a> Encoded<'a> {
             0 => 1024,
             size => size,
         };
-        let total = (end.0.max(0.0) * f64::from(choice.rate)).round() as usize;
         // AAC comes in blocks, and only what is left out at its start can be told to every player: with as much more
-        // silence there, the last block is a whole one and sound ends with the picture.
+        // silence there, the last block is a whole one and sound ends with the picture. A thousandth of a second is left
+        // for the rounding of frames' times, which must not begin another block.
+        let total = (end.0.max(0.0) * f64::from(choice.rate)).round() as usize;
         let lead = match container {
             Container::Mp4 | Container::Mov if choice.codec == "aac" => {
-                total.next_multiple_of(block) - total
+                let most = total + choice.rate as usize / 1000;
+                most.next_multiple_of(block) - most
             }
             _ => 0,
         };
