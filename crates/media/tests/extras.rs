@@ -196,7 +196,7 @@ fn captions_take_the_form_of_their_container() {
 /// Seconds at which a caption starts, by the line with its times.
 fn start(line: &str) -> Option<f64> {
     let (start, _) = line.split_once(" --> ")?;
-    let mut parts = start.split([':', ',']).map(|part| part.parse::<f64>());
+    let mut parts = start.split([':', ',']).map(str::parse::<f64>);
     let mut next = || parts.next()?.ok();
     Some(next()? * 3600.0 + next()? * 60.0 + next()? + next()? / 1000.0)
 }

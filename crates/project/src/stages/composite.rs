@@ -192,7 +192,6 @@ mod tests {
             }
         }
         let mouth = Mouth {
-            change: false,
             x: 32,
             y: 128,
             image,
