@@ -127,6 +127,11 @@ pub(super) fn run(arguments: &BenchArguments, terminal: &Terminal) -> Result<(),
         sections.push((format!("Operations, {threads} {noun}, {clock}"), body));
     }
     if !tiny.is_empty() {
+        let (version, level) = (env!("CARGO_PKG_VERSION"), nn::device::cpu_level().name());
+        let head = format!(
+            "reword {version} ({level}), {threads} {noun}; {}.",
+            page::machine()
+        );
         let body = format!("{head}\n\n{}", tiny::table(&tiny));
         sections.push((format!("tiny, {threads} {noun}"), body));
     }
