@@ -41,3 +41,4 @@ pub use model::EditYourself;
 pub use mouth::{HeardMouths, MOUTH, Mouth, SaidMouths};
 pub use plan::{Block, Stretch};
 pub use references::{Candidate, OPENINGS, References};
+pub use sound::mean_spectrum;

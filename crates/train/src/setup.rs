@@ -65,6 +65,7 @@ pub fn stage(recipe: &Recipe, around: &Surroundings<'_>) -> Result<Box<dyn Stage
         }
     };
     let clips = look(&footage, &options, around)?;
+    let clips = as_heard(clips, &json)?;
     Ok(match recipe.stage {
         StageName::AudioEncoder => {
             let (mut train, mut held_out) = (Vec::new(), Vec::new());
@@ -276,7 +277,21 @@ pub(crate) fn library_of(
         .iter()
         .map(|clip| Ok((clip.clone(), faces_of(&clip.path, &options)?)))
         .collect::<Result<Vec<_>>>()?;
+    let found = as_heard(found, &json)?;
     library(recipe, file, &json, &found, &options, around)
+}
+
+/// Clips with their sound as the model's encoder wants it.
+fn as_heard(clips: Vec<(FootageClip, Faces)>, json: &Value) -> Result<Vec<(FootageClip, Faces)>> {
+    let encoder = json.get("audio_encoder");
+    let norm = encoder.and_then(|encoder| encoder.get("mean_norm"));
+    if norm.and_then(Value::as_bool) != Some(true) {
+        return Ok(clips);
+    }
+    clips
+        .into_iter()
+        .map(|(clip, faces)| Ok((clip, faces.without_colour()?)))
+        .collect()
 }
 
 /// Clips as latents.

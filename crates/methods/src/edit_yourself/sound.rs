@@ -56,8 +56,12 @@ impl<'a> Sound<'a> {
     }
 }
 
-/// The mean of the loud frames' bands, without the mean over the bands: a sound's level stays.
-fn mean_spectrum(mel: &dyn MelSource, bands: usize) -> Result<Vec<f32>> {
+/// The mean of the loud frames' bands, without the mean over the bands: a sound's level stays. One value a band, which
+/// encoders with `mean_norm` want taken off.
+///
+/// # Errors
+/// When the sound can't be read.
+pub fn mean_spectrum(mel: &dyn MelSource, bands: usize) -> Result<Vec<f32>> {
     let mean = |frame: &[f32]| frame.iter().sum::<f32>() / bands as f32;
     let total = mel.frames();
     let mut levels = Vec::with_capacity(total);

@@ -10,6 +10,7 @@ use face::{FaceChoice, FaceTrack, HeadCrop, Placement, TrackOptions, Tracker};
 use media::image::Rgb8;
 use media::sound::MonoReader;
 use media::{Clip, OpenOptions, Sandbox};
+use methods::edit_yourself::{MelSource, mean_spectrum};
 use nn::weights::{Checkpoint, save};
 use sha2::{Digest as _, Sha256};
 use speech::mel::{MEL_BANDS, log_mel};
@@ -70,6 +71,23 @@ impl Faces {
         self.placements.len()
     }
 
+    /// The same with the recording's own mean spectrum taken out of its sound, for encoders with `mean_norm`: what
+    /// `methods` does in use.
+    ///
+    /// # Errors
+    /// When the mel frames are not whole.
+    pub fn without_colour(mut self) -> Result<Self> {
+        let colour = mean_spectrum(&Held(&self.mel), MEL_BANDS)?;
+        let mut mel = self.mel.to_vec();
+        for frame in mel.chunks_exact_mut(MEL_BANDS) {
+            for (value, colour) in frame.iter_mut().zip(&colour) {
+                *value -= colour;
+            }
+        }
+        self.mel = Arc::new(mel);
+        Ok(self)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.placements.is_empty()
@@ -104,6 +122,24 @@ impl Faces {
             return Err(TrainError::clip(path, "it has fewer frames than it had"));
         }
         Ok(crops)
+    }
+}
+
+/// Mel frames in memory.
+struct Held<'a>(&'a [f32]);
+
+impl MelSource for Held<'_> {
+    fn frames(&self) -> usize {
+        self.0.len() / MEL_BANDS
+    }
+
+    fn read(
+        &self,
+        frames: std::ops::Range<usize>,
+    ) -> std::result::Result<Vec<f32>, methods::BoxError> {
+        let part = self.0.get(frames.start * MEL_BANDS..frames.end * MEL_BANDS);
+        part.map(<[f32]>::to_vec)
+            .ok_or_else(|| format!("mel frames {frames:?} are not there").into())
     }
 }
 
