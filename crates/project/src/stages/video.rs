@@ -12,7 +12,7 @@ use candle_core::{DType, Device, Tensor};
 use diffusion::{CacheConfig, Guidance, GuidanceSchedule, Pass, Preset, Schedule, ShiftedWindows};
 use media::VideoInfo;
 use methods::ltx_video::{Captions, LtxVideo};
-use models::ltx::TransformerConfig;
+use models::ltx::{TransformerConfig, VaeConfig};
 use models::{ModelError, ModelFile};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -67,7 +67,8 @@ pub(crate) fn load(
     let preset = preset(files, &transformer, &config, request)?;
     let size = fill::work_size(clip, request.preview);
     let windows = ShiftedWindows::paper();
-    let needs = memory::Needs::of(&config, &vae, dtype, size, windows.width)?;
+    let vae_config = VaeConfig::from_json(&vae.config().map_err(input)?).map_err(input)?;
+    let needs = memory::Needs::of(&config, &vae_config, dtype, size, windows.width);
     let residence = memory::plan(&needs, request.memory, super::memory::pictures(clip), watch)?;
     let guided = preset
         .first

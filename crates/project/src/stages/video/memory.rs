@@ -4,8 +4,8 @@
 use crate::{Observer, ProjectError};
 use candle_core::DType;
 use methods::ltx_video::LtxVideo;
+use models::TensorShapes;
 use models::ltx::{Residence, TransformerConfig, VaeConfig};
-use models::{ModelFile, TensorShapes};
 
 /// The program without a model, and the frames that it keeps, measured and rounded up.
 const BASE: u64 = (320 << 20) + super::super::memory::FRAMES as u64;
@@ -36,13 +36,11 @@ impl Needs {
     /// For pictures of rows and columns `size`, blocks of `latents` latents, weights as `dtype`.
     pub(super) fn of(
         config: &TransformerConfig,
-        vae: &ModelFile,
+        vae: &VaeConfig,
         dtype: DType,
         size: (usize, usize),
         latents: usize,
-    ) -> Result<Self, ProjectError> {
-        let json = vae.config().map_err(super::input)?;
-        let vae = VaeConfig::from_json(&json).map_err(super::input)?;
+    ) -> Self {
         let width = dtype.size_in_bytes() as u64;
         let bytes = |shapes: &TensorShapes, prefix: &str| -> u64 {
             let own = shapes.iter().filter(|(name, _)| name.starts_with(prefix));
@@ -58,14 +56,14 @@ impl Needs {
         let tokens = (cells * (latents + 2)) as u64;
         let inner = config.width() as u64;
         let denoise = tokens * inner * (ACTIVATIONS * width + 4);
-        let decode = LtxVideo::decode_values(&vae, size) * width;
-        Ok(Self {
+        let decode = LtxVideo::decode_values(vae, size) * width;
+        Self {
             transformer,
             block: blocks / config.num_layers.max(1) as u64,
             around: transformer - blocks,
             vae: bytes(&vae.shapes(), ""),
             work: denoise.max(decode),
-        })
+        }
     }
 
     fn resident(&self) -> u64 {
@@ -155,13 +153,7 @@ mod tests {
     #[test]
     fn the_13b_model_is_streamed_where_it_does_not_fit() {
         let config = TransformerConfig::ltx_13b();
-        let json = serde_json::json!({"vae": {}});
-        let vae = ModelFile::from_tensors(
-            "test",
-            std::collections::BTreeMap::new(),
-            [("config".to_owned(), json.to_string())].into(),
-        );
-        let needs = Needs::of(&config, &vae, DType::BF16, (544, 960), 17).unwrap();
+        let needs = Needs::of(&config, &VaeConfig::ltx(), DType::BF16, (544, 960), 17);
         // 26.09 GB, of which 48 blocks.
         assert_eq!(needs.transformer, 13_042_569_344 * 2);
         assert!(
