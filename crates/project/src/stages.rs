@@ -16,6 +16,7 @@ pub(crate) mod model;
 pub(crate) mod moments;
 pub(crate) mod output;
 pub(crate) mod pictures;
+pub(crate) mod records;
 pub(crate) mod retouch;
 pub(crate) mod sound_file;
 pub(crate) mod source;

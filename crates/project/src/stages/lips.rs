@@ -1,24 +1,22 @@
-//! New mouths for output frames: what the model is asked, what it answers, kept in the job folder as it comes.
+//! New mouths for output frames: what the model is asked, what it answers.
 //!
-//! `mouths` holds one record a made frame, in order; `mouths.state` says how many of them are finished and lets the
-//! model go on behind them. A killed run loses the block that it was in.
+//! `mouths` holds one record a made frame ([`super::records`]). A killed run loses the block that it was in.
 
 use super::heads::Heads;
 use super::lend::Lender;
 use super::moments::Counterparts;
 use super::pictures::Pictures;
+use super::records::{Recorder, Records, method_error, planar};
 use super::{frames::FrameStore, listen::MelFile, source::Source};
 use crate::{Job, Observer, ProjectError, RenderRequest, Stage};
 use diffusion::State;
 use media::Frame;
 use media::image::RgbF32;
+use methods::BoxError;
 use methods::edit_yourself::{
     Candidate, CropSource, EditYourself, LipJob, LipObserver, LipRange, MadeCrop, Progress,
     References,
 };
-use methods::{BoxError, MethodError};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use units::{FrameIndex, FrameRate};
 
@@ -73,7 +71,7 @@ impl Shape {
 
 /// Made mouths, by output frame.
 pub(crate) struct Mouths {
-    file: Option<File>,
+    records: Option<Records>,
     shape: Shape,
     ranges: Vec<Range<FrameIndex>>,
 }
@@ -91,7 +89,7 @@ impl Mouths {
     /// No mouths at all.
     pub(crate) fn none() -> Self {
         Self {
-            file: None,
+            records: None,
             shape: Shape {
                 x: 0,
                 y: 0,
@@ -118,7 +116,7 @@ impl Mouths {
 
     /// Whether the model has no part in these mouths.
     pub(crate) fn only_lent(&self) -> bool {
-        self.file.is_none() && self.shape.changes
+        self.records.is_none() && self.shape.changes
     }
 
     /// Output frames that have a made mouth, ascending.
@@ -128,48 +126,24 @@ impl Mouths {
 
     /// The mouth of an output frame, if it has one.
     pub(crate) fn at(&mut self, output: FrameIndex) -> Result<Option<Mouth>, ProjectError> {
-        let mut record = 0;
-        for range in &self.ranges {
-            if range.contains(&output) {
-                record += output.since(range.start);
-                return self.read(record).map(Some);
-            }
-            record += range.end.since(range.start);
-        }
-        Ok(None)
-    }
-
-    fn read(&mut self, record: u64) -> Result<Mouth, ProjectError> {
         let shape = self.shape;
-        if self.only_lent() {
-            return Ok(Mouth {
-                change: true,
-                x: 0,
-                y: 0,
-                image: RgbF32::new(0, 0),
-            });
-        }
-        let failed = |error: std::io::Error| {
-            ProjectError::fault(
-                "render",
-                format!("a made mouth can't be read back: {error}"),
-            )
+        let image = match &mut self.records {
+            Some(records) => {
+                let Some(bytes) = records.at(output)? else {
+                    return Ok(None);
+                };
+                RgbF32::from_vec(shape.width, shape.height, shape.decode(&bytes))
+                    .ok_or_else(|| ProjectError::fault("render", "a made mouth has another size"))?
+            }
+            None if self.ranges.iter().any(|range| range.contains(&output)) => RgbF32::new(0, 0),
+            None => return Ok(None),
         };
-        let Some(file) = &mut self.file else {
-            return Err(ProjectError::fault("render", "made mouths are missing"));
-        };
-        let mut bytes = vec![0; shape.bytes()];
-        file.seek(SeekFrom::Start(record * shape.bytes() as u64))
-            .map_err(failed)?;
-        file.read_exact(&mut bytes).map_err(failed)?;
-        let image = RgbF32::from_vec(shape.width, shape.height, shape.decode(&bytes))
-            .ok_or_else(|| ProjectError::fault("render", "a made mouth has another size"))?;
-        Ok(Mouth {
+        Ok(Some(Mouth {
             change: shape.changes,
             x: shape.x,
             y: shape.y,
             image,
-        })
+        }))
     }
 }
 
@@ -208,7 +182,7 @@ pub(crate) fn make(
     let total = lip_job.frames();
     observer.begin(Stage::Generate, total);
     let mut sink = Sink::open(job, model.config().counterparts, observer)?;
-    let resume = sink.state.clone();
+    let resume = sink.recorder.state.take();
     let mut crops = Crops {
         lender: Lender::new(counterparts, source, pictures, heads),
         pictures,
@@ -236,14 +210,8 @@ pub(crate) fn make(
         .read("mouths.shape")
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .ok_or_else(|| ProjectError::fault("generate", "no mouth was made"))?;
-    let path = job.path("mouths");
-    let file = File::open(&path).map_err(|source| ProjectError::Files {
-        action: "open",
-        path,
-        source,
-    })?;
     Ok(Mouths {
-        file: Some(file),
+        records: Some(Records::open(job, "mouths", shape.bytes(), made.clone())?),
         shape,
         ranges: made,
     })
@@ -360,14 +328,7 @@ impl Crops<'_> {
             .placement_at(self.pictures, frame)
             .ok_or_else(|| format!("{frame} has no head"))?;
         let crop = placement.extract_part(picture, self.size, (0, 0, self.size, self.size));
-        let pixels = self.size * self.size;
-        let mut planar = vec![0.0; pixels * 3];
-        for (channel, plane) in planar.chunks_exact_mut(pixels.max(1)).enumerate() {
-            for (value, pixel) in plane.iter_mut().zip(crop.data.chunks_exact(3)) {
-                *value = pixel.get(channel).copied().map_or(0.0, f32::from) / 255.0;
-            }
-        }
-        Ok(planar)
+        Ok(planar(&crop))
     }
 }
 
@@ -375,17 +336,10 @@ impl Crops<'_> {
 struct Sink<'a> {
     job: &'a Job,
     observer: &'a mut dyn Observer,
-    file: File,
+    recorder: Recorder<'a>,
     shape: Option<Shape>,
     changes: bool,
-    state: Option<Vec<u8>>,
     cancelled: bool,
-}
-
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Kept {
-    bytes: u64,
-    frames: u64,
 }
 
 impl<'a> Sink<'a> {
@@ -394,49 +348,20 @@ impl<'a> Sink<'a> {
         changes: bool,
         observer: &'a mut dyn Observer,
     ) -> Result<Self, ProjectError> {
-        let path = job.path("mouths");
-        let failed = |action| {
-            let path = path.clone();
-            move |source| ProjectError::Files {
-                action,
-                path,
-                source,
-            }
-        };
-        let state = job.read("mouths.state").and_then(|bytes| split(&bytes));
+        let recorder = Recorder::open(job, "mouths")?;
         let shape = job
             .read("mouths.shape")
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(failed("create"))?;
-        // What lies behind the last finished block belongs to a block that was cut off.
-        let kept = state.as_ref().map_or(0, |(kept, _)| kept.bytes);
-        file.set_len(kept).map_err(failed("shorten"))?;
-        file.seek(SeekFrom::End(0)).map_err(failed("read"))?;
-        if let Some((kept, _)) = &state {
-            observer.advance(kept.frames);
-        }
+        observer.advance(recorder.done);
         Ok(Self {
             job,
             observer,
-            file,
+            recorder,
             shape,
             changes,
-            state: state.map(|(_, state)| state),
             cancelled: false,
         })
     }
-}
-
-/// A header line of JSON, then the model's own state.
-fn split(bytes: &[u8]) -> Option<(Kept, Vec<u8>)> {
-    let line = bytes.iter().position(|&byte| byte == b'\n')?;
-    let kept = serde_json::from_slice(bytes.get(..line)?).ok()?;
-    Some((kept, bytes.get(line + 1..)?.to_vec()))
 }
 
 impl LipObserver for Sink<'_> {
@@ -469,33 +394,17 @@ impl LipObserver for Sink<'_> {
                 }
             }
         }
-        self.file.write_all(&bytes)?;
+        self.recorder.push(&bytes)?;
         self.observer.advance(1);
         Ok(())
     }
 
     fn block(&mut self, progress: Progress, state: &State) -> Result<(), BoxError> {
-        self.file.sync_all()?;
-        let kept = Kept {
-            bytes: self.file.stream_position()?,
-            frames: progress.frames.0,
-        };
-        let mut bytes = serde_json::to_vec(&kept)?;
-        bytes.push(b'\n');
-        bytes.extend(state.to_bytes()?);
-        self.job.write("mouths.state", &bytes)?;
+        self.recorder.keep(progress.frames.0, state)?;
         if self.observer.cancelled() {
             self.cancelled = true;
             return Err("stopped".into());
         }
         Ok(())
     }
-}
-
-/// A method's failure: the caller's own ones come back as they were.
-fn method_error(error: MethodError) -> ProjectError {
-    let (MethodError::Source { source, .. } | MethodError::Sink(source)) = error else {
-        return ProjectError::fault("generate", error);
-    };
-    super::boxed_error("generate", "the job's made mouths", source)
 }

@@ -1,24 +1,23 @@
 //! Pictures that a video model makes: for every output frame that shows no recorded picture at its place.
 //!
-//! `spans` holds one record a made frame, in order; `spans.state` says how many of them are finished and lets the model
-//! go on behind them, in the middle of a denoise. A killed run loses one step.
+//! `spans` holds one record a made frame ([`crate::stages::records`]); the model goes on in the middle of a denoise. A
+//! killed run loses one step.
 
 use super::Video;
 use crate::stages::frames::FrameStore;
 use crate::stages::heads::Heads;
 use crate::stages::pictures::{Pictures, Shown};
+use crate::stages::records::{Recorder, Records, method_error, planar};
 use crate::stages::source::Source;
 use crate::{Job, Observer, ProjectError, RenderRequest, Stage};
 use diffusion::State;
 use edit::{PictureRun, Timeline};
 use media::VideoInfo;
 use media::image::RgbF32;
+use methods::BoxError;
 use methods::ltx_video::{
     MadePicture, PictureSource, SpanJob, SpanObserver, SpanProgress, SpanRange,
 };
-use methods::{BoxError, MethodError};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use units::FrameIndex;
 
@@ -43,51 +42,31 @@ pub(super) fn work_size(clip: &VideoInfo, preview: bool) -> (usize, usize) {
 
 /// Made pictures, by output frame.
 pub(crate) struct Fills {
-    file: Option<File>,
+    records: Option<Records>,
     size: (usize, usize),
-    ranges: Vec<Range<FrameIndex>>,
 }
 
 impl Fills {
     /// None at all.
     pub(crate) fn none() -> Self {
         Self {
-            file: None,
+            records: None,
             size: (0, 0),
-            ranges: Vec::new(),
         }
     }
 
     /// The picture of an output frame, if it was made; in the model's size.
     pub(crate) fn at(&mut self, output: FrameIndex) -> Result<Option<RgbF32>, ProjectError> {
-        let mut record = 0;
-        for range in &self.ranges {
-            if range.contains(&output) {
-                record += output.since(range.start);
-                return self.read(record).map(Some);
-            }
-            record += range.end.since(range.start);
-        }
-        Ok(None)
-    }
-
-    fn read(&mut self, record: u64) -> Result<RgbF32, ProjectError> {
-        let failed = |error: std::io::Error| {
-            ProjectError::fault(
-                "render",
-                format!("a made picture can't be read back: {error}"),
-            )
+        let Some(records) = &mut self.records else {
+            return Ok(None);
         };
-        let Some(file) = &mut self.file else {
-            return Err(ProjectError::fault("render", "made pictures are missing"));
+        let Some(bytes) = records.at(output)? else {
+            return Ok(None);
         };
         let (rows, columns) = self.size;
-        let mut bytes = vec![0; rows * columns * 3];
-        file.seek(SeekFrom::Start(record * bytes.len() as u64))
-            .map_err(failed)?;
-        file.read_exact(&mut bytes).map_err(failed)?;
         let data = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
         RgbF32::from_vec(columns, rows, data)
+            .map(Some)
             .ok_or_else(|| ProjectError::fault("render", "a made picture has another size"))
     }
 }
@@ -169,7 +148,7 @@ pub(crate) fn make(
     observer.begin(Stage::Generate, (spans.len() * steps) as u64);
     if !job.has("spans.done") {
         let mut sink = Sink::open(job, observer)?;
-        let resume = sink.state.take();
+        let resume = sink.recorder.state.take();
         let mut shown = ShownPictures {
             pictures,
             store: FrameStore::new(&source.clip, source.video.frames, source.frame_memory),
@@ -189,16 +168,15 @@ pub(crate) fn make(
         job.write("spans.done", b"")?;
     }
     observer.end(Stage::Generate);
-    let path = job.path("spans");
-    let file = File::open(&path).map_err(|source| ProjectError::Files {
-        action: "open",
-        path,
-        source,
-    })?;
+    let (rows, columns) = video.size;
     Ok(Fills {
-        file: Some(file),
+        records: Some(Records::open(
+            job,
+            "spans",
+            rows * columns * 3,
+            spans.to_vec(),
+        )?),
         size: video.size,
-        ranges: spans.to_vec(),
     })
 }
 
@@ -217,76 +195,27 @@ impl PictureSource for ShownPictures<'_> {
     fn picture(&mut self, frame: FrameIndex) -> Result<Vec<f32>, BoxError> {
         let (rows, columns) = self.size;
         let picture = self.pictures.draw(frame, &mut self.store, &Heads::none())?;
-        let picture = picture.to_rgb8_scaled(columns, rows);
-        let pixels = rows * columns;
-        let mut planar = vec![0.0; pixels * 3];
-        for (channel, plane) in planar.chunks_exact_mut(pixels.max(1)).enumerate() {
-            for (value, pixel) in plane.iter_mut().zip(picture.data.chunks_exact(3)) {
-                *value = pixel.get(channel).copied().map_or(0.0, f32::from) / 255.0;
-            }
-        }
-        Ok(planar)
+        Ok(planar(&picture.to_rgb8_scaled(columns, rows)))
     }
 }
 
-/// Keeps what the model hands over.
+/// Keeps what the model hands over; progress is counted in steps of all spans.
 struct Sink<'a> {
-    job: &'a Job,
     observer: &'a mut dyn Observer,
-    file: File,
-    state: Option<Vec<u8>>,
-    /// Steps of all spans that are done.
-    steps: u64,
+    recorder: Recorder<'a>,
     cancelled: bool,
-}
-
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Kept {
-    bytes: u64,
-    steps: u64,
 }
 
 impl<'a> Sink<'a> {
     fn open(job: &'a Job, observer: &'a mut dyn Observer) -> Result<Self, ProjectError> {
-        let path = job.path("spans");
-        let failed = |action| {
-            let path = path.clone();
-            move |source| ProjectError::Files {
-                action,
-                path,
-                source,
-            }
-        };
-        let state = job.read("spans.state").and_then(|bytes| split(&bytes));
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(failed("create"))?;
-        // What lies behind the last finished span belongs to one that was cut off.
-        let (bytes, steps) = state
-            .as_ref()
-            .map_or((0, 0), |(kept, _)| (kept.bytes, kept.steps));
-        file.set_len(bytes).map_err(failed("shorten"))?;
-        file.seek(SeekFrom::End(0)).map_err(failed("read"))?;
-        observer.advance(steps);
+        let recorder = Recorder::open(job, "spans")?;
+        observer.advance(recorder.done);
         Ok(Self {
-            job,
             observer,
-            file,
-            state: state.map(|(_, state)| state),
-            steps,
+            recorder,
             cancelled: false,
         })
     }
-}
-
-/// A header line of JSON, then the model's own state.
-fn split(bytes: &[u8]) -> Option<(Kept, Vec<u8>)> {
-    let line = bytes.iter().position(|&byte| byte == b'\n')?;
-    let kept = serde_json::from_slice(bytes.get(..line)?).ok()?;
-    Some((kept, bytes.get(line + 1..)?.to_vec()))
 }
 
 impl SpanObserver for Sink<'_> {
@@ -300,38 +229,17 @@ impl SpanObserver for Sink<'_> {
                 }
             }
         }
-        Ok(self.file.write_all(&bytes)?)
+        self.recorder.push(&bytes)
     }
 
     fn kept(&mut self, progress: SpanProgress, state: &State) -> Result<(), BoxError> {
-        if progress.steps.0 > 0 {
-            self.steps += 1;
-            self.observer.advance(1);
-        }
-        self.file.sync_all()?;
-        let kept = Kept {
-            bytes: self.file.stream_position()?,
-            steps: self.steps,
-        };
-        let mut bytes = serde_json::to_vec(&kept)?;
-        bytes.push(b'\n');
-        bytes.extend(state.to_bytes()?);
-        self.job.write("spans.state", &bytes)?;
+        let step = u64::from(progress.steps.0 > 0);
+        self.observer.advance(step);
+        self.recorder.keep(self.recorder.done + step, state)?;
         if self.observer.cancelled() {
             self.cancelled = true;
             return Err("stopped".into());
         }
         Ok(())
-    }
-}
-
-/// A method's failure: the caller's own ones come back as they were.
-fn method_error(error: MethodError) -> ProjectError {
-    let (MethodError::Source { source, .. } | MethodError::Sink(source)) = error else {
-        return ProjectError::fault("generate", error);
-    };
-    match source.downcast::<ProjectError>() {
-        Ok(own) => *own,
-        Err(other) => ProjectError::fault("generate", other),
     }
 }
