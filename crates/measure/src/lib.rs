@@ -17,6 +17,7 @@ mod metric;
 mod networks;
 pub mod pair;
 pub mod picture;
+pub mod rest;
 pub mod seam;
 mod sound;
 pub mod statistics;

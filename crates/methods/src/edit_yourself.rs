@@ -23,6 +23,7 @@ mod mouth;
 mod output;
 mod pictures;
 mod plan;
+mod quiet;
 mod references;
 mod resume;
 mod run;
@@ -40,5 +41,6 @@ pub use job::{
 pub use model::EditYourself;
 pub use mouth::{HeardMouths, MOUTH, Mouth, SaidMouths};
 pub use plan::{Block, Stretch};
+pub use quiet::{Quiet, at_rest, resting_mouth};
 pub use references::{Candidate, OPENINGS, References};
 pub use sound::mean_spectrum;

@@ -2,6 +2,7 @@
 //!
 //! The clips are made from the sample: its frames on a 1280x720 picture, played forwards and backwards.
 
+mod lips;
 mod ops;
 mod page;
 mod tiny;
@@ -16,8 +17,7 @@ use media::info::{ColourTags, Rotation};
 use media::render::{BoxError, NewClip, Sound, write_clip};
 use media::{AudioBlock, Clip, Frame, OpenOptions, PixelFormat};
 use project::{ChangeRequest, Report, Silent};
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 use units::{FrameIndex, FrameRate, SampleIndex};
 
@@ -45,7 +45,7 @@ pub(crate) fn run(
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     match arguments.name.as_deref() {
-        Some("lips") => return lips(&arguments.clips, settings, terminal),
+        Some("lips") => return lips::run(&arguments.clips, settings, terminal),
         Some("ops") => return ops::run(arguments, terminal),
         Some(ops::SERVE) => return ops::serve(arguments),
         _ => {}
@@ -72,49 +72,6 @@ pub(crate) fn run(
         let total = started.elapsed().as_secs_f64();
         tell(what, total, &report, terminal);
     }
-    Ok(())
-}
-
-/// How far made lips follow: for every clip, its mouth made from its own sound and from the next clip's, against the
-/// mouth as recorded.
-fn lips(clips: &[PathBuf], settings: &Settings, terminal: &Terminal) -> Result<(), Failure> {
-    if clips.len() < 2 {
-        return Err(Failure::usage(
-            "bench lips needs at least two clips: each is compared with the sound of the next",
-        ));
-    }
-    let folder = tempfile::tempdir().map_err(|error| Failure::fault(error.to_string()))?;
-    let mut sums = [(0.0, 0_u32); 2];
-    for (index, clip) in clips.iter().enumerate() {
-        let other = clips.get((index + 1) % clips.len()).unwrap_or(clip);
-        let truth = project::mouth_openings(clip)?;
-        let mut line = String::new();
-        for (sound, (sum, count)) in [clip, other].into_iter().zip(&mut sums) {
-            let output = folder.path().join("out.mp4");
-            let request = render_request(
-                clip.clone(),
-                output.clone(),
-                ModelArguments::default(),
-                settings,
-            )?;
-            project::sync(&request, sound, &mut Silent)?;
-            let made = project::mouth_openings(&output)?;
-            if let Ok(value) = measure::lips::opening_correlation(&made, &truth) {
-                *sum += value;
-                *count += 1;
-                // Writing to a string can't fail.
-                let _ = write!(line, "{value:7.2}");
-            } else {
-                line += "      –";
-            }
-        }
-        terminal.result(&format!("{line}  {}", clip.display()));
-    }
-    let mean = |(sum, count): (f64, u32)| sum / f64::from(count.max(1));
-    let [own, other] = sums.map(mean);
-    terminal.result(&format!(
-        "{own:7.2}{other:7.2}  mean: own sound, another clip's sound"
-    ));
     Ok(())
 }
 

@@ -62,20 +62,17 @@ impl<'a> Sound<'a> {
 /// # Errors
 /// When the sound can't be read.
 pub fn mean_spectrum(mel: &dyn MelSource, bands: usize) -> Result<Vec<f32>> {
-    let mean = |frame: &[f32]| frame.iter().sum::<f32>() / bands as f32;
-    let total = mel.frames();
-    let mut levels = Vec::with_capacity(total);
-    each_chunk(mel, |part| {
-        levels.extend(part.chunks_exact(bands).map(mean));
-    })?;
-    let mut sorted = levels;
+    let mut sorted = levels(mel, bands)?;
     sorted.sort_unstable_by(f32::total_cmp);
     let at = (sorted.len().saturating_sub(1) as f64 * (1.0 - LOUDEST)).round() as usize;
     let floor = sorted.get(at).copied().unwrap_or(0.0) - BELOW;
     let mut sums = vec![0.0_f64; bands];
     let mut count = 0_u64;
     each_chunk(mel, |part| {
-        for frame in part.chunks_exact(bands).filter(|frame| mean(frame) > floor) {
+        for frame in part
+            .chunks_exact(bands)
+            .filter(|frame| level(frame) > floor)
+        {
             count += 1;
             for (sum, value) in sums.iter_mut().zip(frame) {
                 *sum += f64::from(*value);
@@ -88,6 +85,19 @@ pub fn mean_spectrum(mel: &dyn MelSource, bands: usize) -> Result<Vec<f32>> {
         .iter()
         .map(|sum| ((sum - whole) / count) as f32)
         .collect())
+}
+
+/// The mean over the bands of every mel frame.
+pub(super) fn levels(mel: &dyn MelSource, bands: usize) -> Result<Vec<f32>> {
+    let mut levels = Vec::with_capacity(mel.frames());
+    each_chunk(mel, |part| {
+        levels.extend(part.chunks_exact(bands.max(1)).map(level));
+    })?;
+    Ok(levels)
+}
+
+fn level(frame: &[f32]) -> f32 {
+    frame.iter().sum::<f32>() / frame.len().max(1) as f32
 }
 
 fn each_chunk(mel: &dyn MelSource, mut take: impl FnMut(&[f32])) -> Result<()> {

@@ -10,9 +10,10 @@ use face::mesh::{MOUTH_SHAPE, NOSE_POSE, mouth_opening};
 use face::{FaceFrame, Point};
 use methods::MethodError;
 use methods::edit_yourself::{
-    Calibration, EditYourself, HeardMouths, LipRange, MelSource, Moment, Mouth, SaidMouths, Wish,
-    choose,
+    Calibration, EditYourself, HeardMouths, LipRange, MelSource, Moment, Mouth, Quiet, SaidMouths,
+    Wish, at_rest, choose, resting_mouth,
 };
+use speech::mel::MEL_BANDS;
 use std::ops::Range;
 use units::FrameIndex;
 
@@ -63,15 +64,24 @@ impl Counterparts {
             Some(_) => Some(MelFile::write(&source.clip, &job.path("mel.own"))?),
             None => None,
         };
-        let calibration = calibrate(model, source, &moments, own.as_ref(), (new, &heard))?;
+        let times = own.as_ref().and_then(|_| sound_times(source, &moments));
+        let own = own.as_ref().filter(|_| times.is_some());
+        let times = times.unwrap_or_default();
+        let rate = source.video.rate.per_second();
+        let calibration = calibrate(model, rate, &moments, &times, own, (new, &heard))?;
         // A recording whose picture is ahead of its sound stays so, as long as the sound is its own.
-        let lag = match &own {
+        let lag = match own {
             Some(own) if keeps_sound || alike(own, new)? => calibration.lag,
             _ => 0.0,
         };
-        let rate = source.video.rate.per_second();
+        let quiet = Quiet::of(new, MEL_BANDS).map_err(fault)?;
+        let own_quiet = own.map(|own| Quiet::of(own, MEL_BANDS)).transpose();
+        let rest = resting_mouth(&moments, &times, own_quiet.map_err(fault)?.as_ref());
         let wanted = |output: u64| -> Option<Mouth> {
-            Some(calibration.apply(&heard.at(output as f64 / rate + lag)?))
+            let time = output as f64 / rate + lag;
+            let mouth = calibration.apply(&heard.at(time)?);
+            let resting = rest.as_ref().unwrap_or(&mouth);
+            Some(at_rest(&mouth, resting, quiet.at(time)))
         };
         let mut planned = Self::default();
         for range in ranges {
@@ -129,28 +139,31 @@ fn fault(error: MethodError) -> ProjectError {
 /// How this person's mouth follows the sound: learned from the clip, if it has a sound of its own.
 fn calibrate(
     model: &EditYourself,
-    source: &Source,
+    rate: f64,
     moments: &[Moment],
+    times: &[f64],
     own: Option<&MelFile>,
     (new, heard): (&MelFile, &HeardMouths),
 ) -> Result<Calibration, ProjectError> {
-    if let (Some(own), Some(clock)) = (own, source.sound_clock())
+    if let Some(own) = own
         && let Some(own) = model.hear(own).map_err(fault)?
+        && let Some(found) = Calibration::of_clip(&own, times, moments)
     {
-        let times: Vec<f64> = moments
-            .iter()
-            .map(|moment| (source.clock.start_of(moment.frame) - clock.start).0)
-            .collect();
-        if let Some(found) = Calibration::of_clip(&own, &times, moments) {
-            return Ok(found);
-        }
+        return Ok(found);
     }
-    let step = 1.0 / source.video.rate.per_second();
+    let step = 1.0 / rate;
     let count = (new.frames() as f64 / 100.0 / step) as u64;
     let said: Vec<Mouth> = (0..count)
         .filter_map(|frame| heard.at(frame as f64 * step))
         .collect();
     Ok(Calibration::of_new(&said, moments))
+}
+
+/// When the moments are in the clip's own sound, seconds from its start.
+fn sound_times(source: &Source, moments: &[Moment]) -> Option<Vec<f64>> {
+    let clock = source.sound_clock()?;
+    let time = |moment: &Moment| (source.clock.start_of(moment.frame) - clock.start).0;
+    Some(moments.iter().map(time).collect())
 }
 
 /// Whether two tracks are the same sound, perhaps coded anew.
