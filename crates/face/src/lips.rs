@@ -16,24 +16,57 @@ const STABLE: [usize; 18] = [
     1, 2, 4, 5, 6, 168, 197, 195, 98, 327, 50, 280, 205, 425, 36, 266, 101, 330,
 ];
 
-/// The base of the nose, which is brought to its place exactly.
-const ANCHOR: usize = 2;
+/// Which of them is brought to its place exactly: the base of the nose.
+const ANCHOR: usize = 1;
 
 /// Pull of the affine map towards a shift, squared crop pixels.
 const RIDGE: f64 = 2000.0;
 
-/// Half axes of the ellipse, and how far its centre lies below that of the lips, crop pixels.
-const RADII: [f32; 2] = [46.0, 42.0];
+/// How far the ellipse's centre lies below that of the lips, crop pixels.
 const BELOW: f32 = 8.0;
-
-/// Over how many crop pixels the ellipse's border fades.
-const SOFT: f32 = 14.0;
 
 /// Weights along the ellipse's border where colours are compared.
 const RING: std::ops::Range<f32> = 0.05..0.6;
 
 /// Room around the ellipse for the map's turn and stretch, crop pixels.
 const ROOM: f32 = 12.0;
+
+/// What is laid over of a mouth, crop pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ellipse {
+    /// Half axes.
+    pub radii: [f32; 2],
+    /// Over how much the border fades.
+    pub soft: f32,
+}
+
+impl Ellipse {
+    /// What the program lays over; training varies it.
+    pub const USUAL: Self = Self {
+        radii: [46.0, 42.0],
+        soft: 14.0,
+    };
+
+    /// The box around it, `grown` crop pixels larger on every side; shares of the crop.
+    fn bounds(&self, [x, y]: Point, grown: f32) -> Rect {
+        let unit = 1.0 / CROP_SIZE as f32;
+        let (across, down) = (self.radii[0] + grown, self.radii[1] + grown);
+        Rect::new(
+            (x - across) * unit,
+            (y - down) * unit,
+            (x + across) * unit,
+            (y + down) * unit,
+        )
+    }
+}
+
+/// What laying lips over needs to know of a head, crop pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LipPose {
+    stable: [Point; STABLE.len()],
+    /// The middle of the lips.
+    lips: Point,
+}
 
 /// A head in a frame.
 #[derive(Clone, Copy, Debug)]
@@ -65,18 +98,24 @@ impl Head<'_> {
         Some(sum.map(|value| value / (LIPS_OUTER.len() + LIPS_INNER.len()) as f32))
     }
 
+    /// Its lips and how it is held; `None` without enough landmarks.
+    pub fn pose(&self) -> Option<LipPose> {
+        let mut stable = [[0.0; 2]; STABLE.len()];
+        for (point, index) in stable.iter_mut().zip(STABLE) {
+            *point = self.point(index)?;
+        }
+        Some(LipPose {
+            stable,
+            lips: self.lips()?,
+        })
+    }
+
     /// The part of the frame that laying these lips over another frame may need: frame pixels,
     /// left, top, width and height.
     pub fn mouth_area(&self) -> Option<(i64, i64, usize, usize)> {
         let [x, y] = self.lips()?;
-        let (across, down) = (RADII[0] + SOFT + ROOM, RADII[1] + SOFT + ROOM);
-        let unit = 1.0 / CROP_SIZE as f32;
-        let area = Rect::new(
-            (x - across) * unit,
-            (y + BELOW - down) * unit,
-            (x + across) * unit,
-            (y + BELOW + down) * unit,
-        );
+        let usual = Ellipse::USUAL;
+        let area = usual.bounds([x, y + BELOW], usual.soft + ROOM);
         Some(pixels(&self.placement.bounds(&area)))
     }
 }
@@ -106,6 +145,7 @@ pub struct LipFit {
     /// From crop pixels of the target to frame positions of the source.
     to_source: Affine,
     placement: Placement,
+    ellipse: Ellipse,
     /// The ellipse's centre, crop pixels of the target.
     centre: Point,
 }
@@ -113,42 +153,44 @@ pub struct LipFit {
 impl LipFit {
     /// Fits `source`'s lips to `target`; `None` without enough landmarks.
     pub fn new(target: Head<'_>, source: Head<'_>) -> Option<Self> {
-        let map = affine(&source, &target)?;
-        let [from, to] = [source.lips()?, target.lips()?];
-        let moved = map.apply(from[0], from[1]);
+        let poses = (&target.pose()?, &source.pose()?);
+        let placements = (target.placement, source.placement);
+        Self::of_poses(placements, poses, Ellipse::USUAL)
+    }
+
+    /// The same from what is known of the target and of the source; `None` for a head without size.
+    pub fn of_poses(
+        (placement, from): (&Placement, &Placement),
+        (target, source): (&LipPose, &LipPose),
+        ellipse: Ellipse,
+    ) -> Option<Self> {
+        let map = affine(source, target);
+        let [x, y] = source.lips;
+        let (moved, to) = (map.apply(x, y), target.lips);
         let centre = [
             f32::midpoint(moved.0, to[0]),
             f32::midpoint(moved.1, to[1]) + BELOW,
         ];
-        let to_source = source
-            .placement
-            .crop_to_frame(CROP_SIZE)
-            .compose(&map.inverse()?);
+        let to_source = from.crop_to_frame(CROP_SIZE).compose(&map.inverse()?);
         Some(Self {
             to_source,
-            placement: *target.placement,
+            placement: *placement,
+            ellipse,
             centre,
         })
     }
 
     /// The part of the target frame that changes: left, top, width and height in pixels.
     pub fn area(&self) -> (i64, i64, usize, usize) {
-        let [x, y] = self.centre;
-        let unit = 1.0 / CROP_SIZE as f32;
-        let half = SOFT / 2.0;
-        let area = Rect::new(
-            (x - RADII[0] - half) * unit,
-            (y - RADII[1] - half) * unit,
-            (x + RADII[0] + half) * unit,
-            (y + RADII[1] + half) * unit,
-        );
+        let area = self.ellipse.bounds(self.centre, self.ellipse.soft / 2.0);
         pixels(&self.placement.bounds(&area))
     }
 
     /// The weight of the lips at a place of the target's crop, 0..1.
     fn weight(&self, [x, y]: Point) -> f32 {
-        let far = ((x - self.centre[0]) / RADII[0]).hypot((y - self.centre[1]) / RADII[1]);
-        ((1.0 - far) * RADII[0] / SOFT + 0.5).clamp(0.0, 1.0)
+        let Ellipse { radii, soft } = self.ellipse;
+        let far = ((x - self.centre[0]) / radii[0]).hypot((y - self.centre[1]) / radii[1]);
+        ((1.0 - far) * radii[0] / soft + 0.5).clamp(0.0, 1.0)
     }
 
     /// The lips in their new place: colours and weights for the pixels of `recorded`, which is the
@@ -222,10 +264,11 @@ impl Piece {
 
 /// The affine map from the source's crop pixels to the target's: least squares over the stable
 /// points with a pull towards no turn and no stretch, exact at the base of the nose.
-fn affine(source: &Head<'_>, target: &Head<'_>) -> Option<Affine> {
+fn affine(source: &LipPose, target: &LipPose) -> Affine {
     let mut pairs = [[[0.0_f64; 2]; 2]; STABLE.len()];
-    for (pair, index) in pairs.iter_mut().zip(STABLE) {
-        *pair = [source.point(index)?, target.point(index)?].map(|point| point.map(f64::from));
+    let points = source.stable.iter().zip(&target.stable);
+    for (pair, (from, to)) in pairs.iter_mut().zip(points) {
+        *pair = [from, to].map(|point| point.map(f64::from));
     }
     let count = STABLE.len() as f64;
     let mean = |side: usize| -> [f64; 2] {
@@ -252,10 +295,10 @@ fn affine(source: &Head<'_>, target: &Head<'_>) -> Option<Affine> {
         [(s * x - q * y) / whole, (p * y - r * x) / whole]
     };
     let [[xx, xy], [yx, yy]] = [solve(0), solve(1)];
-    let [anchor, goal] = [source.point(ANCHOR)?, target.point(ANCHOR)?].map(|p| p.map(f64::from));
+    let [anchor, goal] = pairs[ANCHOR];
     let x = goal[0] - xx * anchor[0] - xy * anchor[1];
     let y = goal[1] - yx * anchor[0] - yy * anchor[1];
-    Some(Affine([xx, xy, x, yx, yy, y].map(|value| value as f32)))
+    Affine([xx, xy, x, yx, yy, y].map(|value| value as f32))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub use job::{
     CropSource, LipJob, LipObserver, LipRange, LipReport, MadeCrop, MelSource, Progress, Timings,
 };
 pub use model::EditYourself;
-pub use mouth::{HeardMouths, MOUTH, Mouth, SaidMouths};
+pub use mouth::{HeardMouths, MOUTH, Mouth, SaidMouths, mouth_of};
 pub use plan::{Block, Stretch};
 pub use quiet::{Quiet, at_rest, resting_mouth};
 pub use references::{Candidate, OPENINGS, References};

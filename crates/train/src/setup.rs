@@ -325,6 +325,7 @@ fn library(
         cells: &cells,
         references: recipe.data.reference_frames,
         counterparts: recipe.data.counterparts,
+        space: mouth_space(file, json)?,
     };
     let agreement = Agreement::new(recipe, file, json)?;
     let (total, progress) = (clips.len(), around.progress);
@@ -354,6 +355,17 @@ fn library(
         train,
         held_out,
     })
+}
+
+/// In which numbers the model's own encoder tells mouths, if it says.
+fn mouth_space(file: &ModelFile, json: &Value) -> Result<Option<models::mel_encoder::MouthSpace>> {
+    let config = object(json, "audio_encoder")?;
+    let device = candle_core::Device::Cpu;
+    let encoder = models::mel_encoder::MelEncoder::load(file, &config, &device)?;
+    let space = encoder
+        .mouth_head()
+        .and_then(models::mel_encoder::MouthHead::space);
+    Ok(space.cloned())
 }
 
 /// Whether a clip's mouth goes with its sound, by the model's own encoder.

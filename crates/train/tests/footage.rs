@@ -55,7 +55,7 @@ fn a_clip_becomes_a_face_with_a_sound_and_the_cache_gives_the_same() {
         (&again.openings, &again.shapes, &again.mel)
     );
     // The lips lie where the template puts them, and crops show them.
-    let [x, y] = first.lips(10, 256.0);
+    let [x, y] = first.lips_at(10, 256.0);
     assert!(
         (100.0..156.0).contains(&x) && (140.0..190.0).contains(&y),
         "{x} {y}"

@@ -101,7 +101,6 @@ fn clip(number: u64, cells: &Cells) -> ClipLatents {
         poses: vec![
             Pose {
                 nose: [[0.5, 0.5]; 3],
-                lips: [0.5, 0.7],
             };
             frames
         ],

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use candle_core::{DType, Tensor};
+use models::mel_encoder::MouthSpace;
 use units::{FrameIndex, FrameRate};
 
 use super::job::MelSource;
@@ -102,7 +103,7 @@ impl EditYourself {
     /// that does not tell what its numbers mean.
     pub fn see(&self, opening: f32, positions: &[f32]) -> Option<Mouth> {
         let space = self.mel_encoder.mouth_head()?.space()?;
-        Some(first_of(&space.place(opening, positions)))
+        Some(mouth_of(space, opening, positions))
     }
 
     /// Features `[N, C]`, the first of which is the sound's number `first`, made to say the mouths
@@ -131,6 +132,11 @@ impl EditYourself {
         let change = Tensor::from_vec(change.concat(), (count, width), features.device())?;
         Ok(head.say(features, &change)?)
     }
+}
+
+/// A seen mouth in an encoder's numbers, see [`EditYourself::see`].
+pub fn mouth_of(space: &MouthSpace, opening: f32, positions: &[f32]) -> Mouth {
+    first_of(&space.place(opening, positions))
 }
 
 fn first_of(row: &[f32]) -> Mouth {

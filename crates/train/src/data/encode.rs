@@ -5,12 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use face::lips::{Ellipse, LipPose, Piece};
 use media::image::Rgb8;
-use methods::edit_yourself::EditYourselfConfig;
+use methods::edit_yourself::{EditYourselfConfig, Mouth, mouth_of};
 use models::ltx::Vae;
+use models::mel_encoder::MouthSpace;
 use nn::weights::{Checkpoint, save};
 
-use super::counterpart::{Cut, Patch, other_moments, pasted};
+use super::counterpart::{ellipse, other_moments, pasted, piece};
 use super::footage::FootageClip;
 use super::library::ClipLatents;
 use super::prepare::{Faces, PrepareOptions};
@@ -19,7 +21,7 @@ use crate::random::{Draw, Purpose};
 use crate::stage::Cells;
 
 /// Raised when what is computed changes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Latents that are encoded at once.
 const PIECE: usize = 8;
@@ -39,6 +41,8 @@ pub struct Encoder<'a> {
     pub references: usize,
     /// Counterparts of a clip, for models that see the recorded mouth.
     pub counterparts: usize,
+    /// In which numbers the model's sound encoder tells mouths; without it lent lips are of random moments.
+    pub space: Option<MouthSpace>,
 }
 
 /// What is kept of a clip.
@@ -152,7 +156,7 @@ impl Encoder<'_> {
         );
         // The video itself, then what is shown in its place: the filled video, or counterparts.
         let count = if self.config.recorded_context {
-            others.cuts.len()
+            others.ellipses.len()
         } else {
             1
         };
@@ -220,21 +224,24 @@ impl Encoder<'_> {
         frames: usize,
         options: &PrepareOptions,
     ) -> Result<Others<'f>> {
-        let poses = faces.poses.get(offset..offset + frames).unwrap_or(&[]);
+        let part = offset..offset + frames;
         let mut others = Others {
-            poses,
+            poses: faces.lips.get(part.clone()).unwrap_or(&[]),
             moments: Vec::new(),
-            cuts: Vec::new(),
-            patches: Vec::new(),
+            ellipses: Vec::new(),
+            pieces: Vec::new(),
         };
         if !self.config.recorded_context || self.counterparts == 0 {
             return Ok(others);
         }
+        let poses = faces.poses.get(part.clone()).unwrap_or(&[]);
+        let mouths = self.mouths(faces, part);
         for n in 0..self.counterparts as u64 {
             let number = name_number(&clip.id).wrapping_add(n << 32);
             let mut draw = Draw::new(0, Purpose::Augment, u64::MAX, number);
-            others.moments.push(other_moments(poses, &mut draw));
-            others.cuts.push(Cut::draw(&mut draw));
+            let moments = other_moments(poses, mouths.as_deref(), &mut draw);
+            others.moments.push(moments);
+            others.ellipses.push(ellipse(&mut draw));
         }
         let (rows, columns) = self.config.mask_box();
         let side = self.config.crop;
@@ -244,11 +251,24 @@ impl Encoder<'_> {
             let range = offset + start..offset + end;
             let crops = faces.crops(&clip.path, range, side, options.sandbox)?;
             others
-                .patches
-                .extend(crops.iter().map(|crop| Patch::of(crop, (&rows, &columns))));
+                .pieces
+                .extend(crops.iter().map(|crop| piece(crop, (&rows, &columns))));
             start = end;
         }
         Ok(others)
+    }
+
+    /// The mouths of a stretch in the sound encoder's numbers.
+    fn mouths(&self, faces: &Faces, part: std::ops::Range<usize>) -> Option<Vec<Mouth>> {
+        let space = self.space.as_ref()?;
+        let openings = faces.openings.get(part.clone())?;
+        let shapes = faces.shapes.get(part)?;
+        let pairs = openings.iter().zip(shapes);
+        Some(
+            pairs
+                .map(|(opening, shape)| mouth_of(space, *opening, shape))
+                .collect(),
+        )
     }
 
     /// Normalised latents `[1, C, L, h, w]` as `[L, G, C]`.
@@ -264,10 +284,10 @@ impl Encoder<'_> {
 
 /// Counterparts on their way.
 struct Others<'f> {
-    poses: &'f [super::counterpart::Pose],
+    poses: &'f [LipPose],
     moments: Vec<Vec<usize>>,
-    cuts: Vec<Cut>,
-    patches: Vec<Patch>,
+    ellipses: Vec<Ellipse>,
+    pieces: Vec<Piece>,
 }
 
 impl Others<'_> {
@@ -286,8 +306,8 @@ impl Others<'_> {
                 let moment = self.moments.get(n).and_then(|m| m.get(frame)).copied();
                 let found = moment.and_then(|moment| {
                     let own = self.poses.get(frame)?;
-                    let other = (self.patches.get(moment)?, self.poses.get(moment)?);
-                    Some(pasted(crop, own, other, mask, self.cuts.get(n)?))
+                    let other = (self.pieces.get(moment)?, self.poses.get(moment)?);
+                    Some(pasted(crop, own, other, mask, *self.ellipses.get(n)?))
                 });
                 found.unwrap_or_else(|| crop.clone())
             })

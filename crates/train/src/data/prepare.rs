@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use face::lips::{Head, LipPose};
+use face::mesh::NOSE_POSE;
 use face::{FaceChoice, FaceTrack, HeadCrop, Placement, TrackOptions, Tracker};
 use media::image::Rgb8;
 use media::sound::MonoReader;
@@ -16,15 +18,12 @@ use sha2::{Digest as _, Sha256};
 use speech::mel::{MEL_BANDS, log_mel};
 use units::{FrameIndex, SampleRate};
 
-use super::counterpart::Pose;
+use super::counterpart::{Pose, own_place};
 use super::shape::{LIPS, shape_of};
 use crate::error::{Result, TrainError};
 
 /// Raised when what is computed changes, so that old files are not taken.
 const VERSION: u32 = 1;
-
-/// Tip of the nose, its base, and its root between the eyes.
-const NOSE: [usize; 3] = [1, 2, 168];
 
 /// Rate of the mel's sound.
 const RATE: u32 = 16_000;
@@ -61,6 +60,8 @@ pub struct Faces {
     pub shapes: Vec<Vec<f32>>,
     /// How the head is held in each frame.
     pub poses: Vec<Pose>,
+    /// The same, and where the lips are, for laying others over.
+    pub lips: Vec<LipPose>,
     /// Mel frames of the clip's sound from frame 0 of the clip on, 80 values each.
     pub mel: Arc<Vec<f32>>,
 }
@@ -94,7 +95,7 @@ impl Faces {
     }
 
     /// Centre of the lips of a frame, crop pixels.
-    pub fn lips(&self, frame: usize, side: f32) -> [f32; 2] {
+    pub fn lips_at(&self, frame: usize, side: f32) -> [f32; 2] {
         let shape = self.shapes.get(frame).map_or(&[][..], Vec::as_slice);
         lips_of(shape).map(|v| v * side / 10.0)
     }
@@ -244,6 +245,7 @@ impl Found {
         let mut placements = Vec::with_capacity(count);
         let mut shapes = Vec::with_capacity(count);
         let mut poses = Vec::with_capacity(count);
+        let mut lips = Vec::with_capacity(count);
         let side = options.side as f32;
         for (n, points) in self.landmarks.iter().enumerate() {
             let place = crop
@@ -256,9 +258,16 @@ impl Found {
             let shape = shape_of(&in_crop, side);
             let point = |n: usize| in_crop.get(n).map_or([0.5; 2], |p| p.map(|v| v / side));
             poses.push(Pose {
-                nose: NOSE.map(point),
-                lips: lips_of(&shape).map(|v| v / 10.0),
+                nose: NOSE_POSE.map(point),
             });
+            let head = Head {
+                placement: &own_place(options.side),
+                landmarks: &in_crop,
+            };
+            lips.push(
+                head.pose()
+                    .ok_or_else(|| TrainError::clip(path, "a face without its points"))?,
+            );
             shapes.push(shape);
             placements.push(*place);
         }
@@ -274,6 +283,7 @@ impl Found {
                 .collect(),
             shapes,
             poses,
+            lips,
             mel: Arc::new(self.mel),
         })
     }

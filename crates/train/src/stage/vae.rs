@@ -169,7 +169,7 @@ impl VaeStage {
         }
         let (mut lips_x, mut lips_y) = (0.0, 0.0);
         for frame in range {
-            let [x, y] = clip.faces.lips(frame, side as f32);
+            let [x, y] = clip.faces.lips_at(frame, side as f32);
             lips_x += f64::from(x) / frames as f64;
             lips_y += f64::from(y) / frames as f64;
         }
@@ -367,7 +367,7 @@ impl Stage for VaeStage {
                     .decode(&vae.encode(&video)?, &self.timestep(1)?)?
                     .clamp(-1.0, 1.0)?;
                 whole += psnr(&made, &video)?;
-                let [x, y] = clip.faces.lips(10, side as f32);
+                let [x, y] = clip.faces.lips_at(10, side as f32);
                 let span = side / 4;
                 let from = |c: f32| ((c as usize).saturating_sub(span / 2)).min(side - span);
                 let cut = |t: &Tensor| t.narrow(3, from(y), span)?.narrow(4, from(x), span);
