@@ -73,14 +73,16 @@ impl Quiet {
         Self { rest }
     }
 
-    /// How much the mouth rests at a time from the sound's start, 0..1: wholly before the start and
-    /// after the end.
+    /// How much the mouth rests at a time from the sound's start, 0..1. Just beyond its ends it does as it did there:
+    /// a picture may be a little ahead or longer. Farther away it rests.
     pub fn at(&self, seconds: f64) -> f32 {
-        let place = (seconds * FRAMES).round();
-        if place < 0.0 {
+        let place = (seconds * FRAMES).round() as i64;
+        let last = self.rest.len() as i64 - 1;
+        let inside = place.clamp(0, last.max(0));
+        if place.abs_diff(inside) > (BESIDE + SETTLE) as u64 {
             return 1.0;
         }
-        self.rest.get(place as usize).copied().unwrap_or(1.0)
+        self.rest.get(inside as usize).copied().unwrap_or(1.0)
     }
 }
 
@@ -152,7 +154,9 @@ mod tests {
         assert!(settling > 0.2 && settling < 0.8, "{settling}");
         assert_eq!(quiet.at(1.75), 1.0);
         assert_eq!(quiet.at(2.3), 0.0);
-        assert_eq!(quiet.at(-0.1), 1.0);
+        assert_eq!(quiet.at(-0.1), 0.0);
+        assert_eq!(quiet.at(-0.5), 1.0);
+        assert_eq!(quiet.at(3.8), 0.0);
         assert_eq!(quiet.at(4.0), 1.0);
     }
 
