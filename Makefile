@@ -5,6 +5,9 @@ SCRIPT ?=
 TRANSCRIPT ?=
 OUT ?= demo
 
+# Where tools/setup.sh puts NVIDIA's compiler, with which a test compiles the GPU kernels.
+export REWORD_CUDA ?= $(CURDIR)/target/cuda
+
 .PHONY: demo test setup format lint docs
 
 demo: setup

@@ -12,6 +12,11 @@ packages=(
   pocketsphinx pocketsphinx-en-us                          # alignment of known text
 )
 
+# To fetch NVIDIA's compiler for the test of the GPU kernels.
+if ! python3 -m pip --version >/dev/null 2>&1; then
+  packages+=(python3-pip)
+fi
+
 missing=()
 for package in "${packages[@]}"; do
   if ! dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed'; then
@@ -53,4 +58,10 @@ if [ "$(printf '%s\n' "$needed" "${found%%-*}" | sort --version-sort | head -n 1
   echo "error: Rust $found is too old, $needed is needed. Run:" >&2
   echo "  rustup update stable" >&2
   exit 1
+fi
+
+# A test compiles the GPU kernels; that needs no GPU, and is skipped without this (95 MB).
+if [ "${REWORD_CUDA:-}" ]; then
+  "$(dirname "$0")/cuda/install.sh" "$REWORD_CUDA" kernels ||
+    echo "note: NVIDIA's compiler could not be fetched; the test of the GPU kernels will be skipped" >&2
 fi

@@ -7,6 +7,8 @@
 
 pub mod bench;
 mod cpu;
+#[cfg(any(test, feature = "cuda"))]
+mod cuda;
 pub mod device;
 pub mod layers;
 pub mod ops;
