@@ -170,21 +170,18 @@ impl HeadCrop {
     /// Fitted to a track and smoothed by a zero-phase Gaussian of two frames within every stretch
     /// that has landmarks without a break; the ends count as if they went on unchanged.
     pub fn of_track(track: &FaceTrack) -> Self {
-        let points = track
-            .faces
-            .iter()
-            .map(|face| face.as_ref().map(|face| face.landmarks.as_slice()));
+        let points = track.faces().map(|face| face.map(|face| face.landmarks));
         Self::of_points(track.frames.start, points)
     }
 
     /// The same for bare landmarks, frame by frame from `first` on; `None` where there is no face.
-    pub fn of_points<'a>(
+    pub fn of_points<P: AsRef<[Point]>>(
         first: FrameIndex,
-        points: impl IntoIterator<Item = Option<&'a [Point]>>,
+        points: impl IntoIterator<Item = Option<P>>,
     ) -> Self {
         let mut placements: Vec<Option<Placement>> = points
             .into_iter()
-            .map(|points| points.and_then(Placement::fit))
+            .map(|points| Placement::fit(points?.as_ref()))
             .collect();
         for run in smooth::runs(&placements) {
             let Some(part) = placements.get_mut(run) else {

@@ -54,6 +54,14 @@ pub enum FaceError {
         /// The one that came.
         found: FrameIndex,
     },
+    /// The points of faces that are too many for memory could not be kept in a file, or read from it.
+    #[error("the points of faces can't be kept in {}: {source}", folder.display())]
+    Points {
+        /// Where the file is.
+        folder: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// There is no face anywhere.
     #[error("no face was found in the clip")]
     NoFace,

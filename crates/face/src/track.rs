@@ -9,10 +9,13 @@ mod cuts;
 mod follow;
 mod gaps;
 mod live;
+mod points;
 mod speaking;
 
+use crate::FaceError;
 use crate::geometry::Point;
 use crate::mesh;
+use points::{Points, Slot};
 use std::ops::Range;
 use std::sync::Arc;
 use units::{FrameIndex, FrameRate, Seconds};
@@ -76,7 +79,11 @@ impl FaceFrame {
 
     /// Whether the head is turned so far that the lips can't be fitted.
     pub fn is_profile(&self) -> bool {
-        self.yaw.abs() > Self::PROFILE
+        Self::turned_away(self.yaw)
+    }
+
+    fn turned_away(yaw: f32) -> bool {
+        yaw.abs() > Self::PROFILE
     }
 }
 
@@ -88,14 +95,82 @@ pub struct FaceTrack {
     /// From the first frame with the face to the one after the last.
     pub frames: Range<FrameIndex>,
     /// One entry a frame; `None` inside gaps too long to bridge.
-    pub faces: Vec<Option<FaceFrame>>,
+    faces: Vec<Option<Seen>>,
+    points: Arc<Points>,
+    size: f32,
+}
+
+/// A face in one frame, without its points.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    slot: Slot,
+    presence: f32,
+    yaw: f32,
+    bridged: bool,
+}
+
+impl Seen {
+    fn keep(face: &FaceFrame, points: &Points) -> Self {
+        Self {
+            slot: points.push(&face.landmarks),
+            presence: face.presence,
+            yaw: face.yaw,
+            bridged: face.bridged,
+        }
+    }
+
+    fn load(self, points: &Points) -> Option<FaceFrame> {
+        Some(FaceFrame {
+            landmarks: points.read(self.slot)?,
+            presence: self.presence,
+            yaw: self.yaw,
+            bridged: self.bridged,
+        })
+    }
 }
 
 impl FaceTrack {
+    /// A track of faces that are known, one entry a frame from `first` on.
+    pub fn of_faces(person: usize, first: FrameIndex, faces: &[Option<FaceFrame>]) -> Self {
+        let points = Arc::new(Points::default());
+        let keep = |face: &Option<FaceFrame>| Some(Seen::keep(face.as_ref()?, &points));
+        let faces = faces.iter().map(keep).collect();
+        Self::new(person, first, faces, points)
+    }
+
+    fn new(
+        person: usize,
+        first: FrameIndex,
+        faces: Vec<Option<Seen>>,
+        points: Arc<Points>,
+    ) -> Self {
+        let mut track = Self {
+            person,
+            frames: first..first + faces.len() as u64,
+            faces,
+            points,
+            size: 0.0,
+        };
+        let sizes = track.faces().flatten();
+        let sum: f32 = sizes.map(|face| mesh::eye_distance(&face.landmarks)).sum();
+        track.size = sum / track.seen().max(1) as f32;
+        track
+    }
+
     /// The face in a frame.
-    pub fn face(&self, frame: FrameIndex) -> Option<&FaceFrame> {
+    pub fn face(&self, frame: FrameIndex) -> Option<FaceFrame> {
+        self.look(frame)?.load(&self.points)
+    }
+
+    /// What is known of the face in a frame without its points.
+    fn look(&self, frame: FrameIndex) -> Option<Seen> {
         let at = frame.0.checked_sub(self.frames.start.0)?;
-        self.faces.get(usize::try_from(at).ok()?)?.as_ref()
+        *self.faces.get(usize::try_from(at).ok()?)?
+    }
+
+    /// The faces of all frames; `None` inside gaps too long to bridge.
+    pub fn faces(&self) -> impl Iterator<Item = Option<FaceFrame>> + '_ {
+        self.faces.iter().map(|seen| (*seen)?.load(&self.points))
     }
 
     /// Frames with a face.
@@ -105,13 +180,7 @@ impl FaceTrack {
 
     /// Mean distance between the eyes over the frames with a face, pixels.
     pub fn size(&self) -> f32 {
-        let sum: f32 = self
-            .faces
-            .iter()
-            .flatten()
-            .map(|face| mesh::eye_distance(&face.landmarks))
-            .sum();
-        sum / self.seen().max(1) as f32
+        self.size
     }
 }
 
@@ -129,6 +198,16 @@ pub struct Tracks {
 }
 
 impl Tracks {
+    /// Whether all faces could be kept.
+    ///
+    /// # Errors
+    /// [`FaceError::Points`] where they could not.
+    pub fn check(&self) -> Result<(), FaceError> {
+        self.tracks
+            .iter()
+            .try_for_each(|track| track.points.check())
+    }
+
     /// How many people there are.
     pub fn people(&self) -> usize {
         self.tracks

@@ -158,11 +158,11 @@ struct Gathered<'a> {
 }
 
 impl Gathered<'_> {
-    fn made_landmarks(&self) -> Vec<Option<&[Point]>> {
+    fn made_landmarks(&self) -> Vec<Option<Vec<Point>>> {
         landmarks(self.made_face.as_ref(), self.made.frames)
     }
 
-    fn reference_landmarks(&self) -> Vec<Option<&[Point]>> {
+    fn reference_landmarks(&self) -> Vec<Option<Vec<Point>>> {
         landmarks(self.reference_face.as_ref(), self.reference.frames)
     }
 }

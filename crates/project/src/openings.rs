@@ -29,7 +29,7 @@ pub fn mouth_openings(path: &Path) -> Result<Vec<Option<f32>>, ProjectError> {
             chosen
                 .face(FrameIndex(frame))
                 .filter(|face| !face.bridged)
-                .map(face::FaceFrame::mouth_opening)
+                .map(|face| face.mouth_opening())
         })
         .collect())
 }

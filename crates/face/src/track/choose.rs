@@ -142,8 +142,7 @@ fn without_overlaps(tracks: Vec<&Arc<FaceTrack>>) -> Vec<&Arc<FaceTrack>> {
 /// How near a track's face comes to a position, in sizes of the face.
 fn track_distance(track: &FaceTrack, x: f32, y: f32) -> f32 {
     track
-        .faces
-        .iter()
+        .faces()
         .flatten()
         .filter_map(|face| {
             let area = Rect::around(face.landmarks.iter().copied())?;
@@ -154,8 +153,25 @@ fn track_distance(track: &FaceTrack, x: f32, y: f32) -> f32 {
 
 impl Chosen {
     /// The face in a frame.
-    pub fn face(&self, frame: FrameIndex) -> Option<&FaceFrame> {
+    pub fn face(&self, frame: FrameIndex) -> Option<FaceFrame> {
         self.tracks.iter().find_map(|track| track.face(frame))
+    }
+
+    /// Whether there is a face in a frame, and whether it is turned too far for its lips to be fitted. Its points need
+    /// not be read for that.
+    pub fn profile(&self, frame: FrameIndex) -> Option<bool> {
+        let seen = self.tracks.iter().find_map(|track| track.look(frame))?;
+        Some(FaceFrame::turned_away(seen.yaw))
+    }
+
+    /// Whether all faces could be kept and read.
+    ///
+    /// # Errors
+    /// [`FaceError::Points`] where they could not: then some frames seemed to have no face.
+    pub fn check(&self) -> Result<(), FaceError> {
+        self.tracks
+            .iter()
+            .try_for_each(|track| track.points.check())
     }
 
     /// How differently the head is held in two frames, in distances between the eyes (see
@@ -186,20 +202,20 @@ impl Chosen {
 
     /// Stretches without the face, with their times: these can't be lip-synced.
     pub fn missing(&self) -> Vec<Span> {
-        spans(&self.runs, self.rate, |frame| self.face(frame).is_none())
+        spans(&self.runs, self.rate, |frame| self.profile(frame).is_none())
     }
 
     /// Stretches in which the face is turned too far for its lips to be fitted.
     pub fn profiles(&self) -> Vec<Span> {
         spans(&self.runs, self.rate, |frame| {
-            self.face(frame).is_some_and(FaceFrame::is_profile)
+            self.profile(frame) == Some(true)
         })
     }
 
     /// How far the mouth is open in every frame; `None` without a face.
     pub fn mouth_openings(&self) -> Vec<Option<f32>> {
         (self.frames.start.0..self.frames.end.0)
-            .map(|frame| self.face(FrameIndex(frame)).map(FaceFrame::mouth_opening))
+            .map(|frame| Some(self.face(FrameIndex(frame))?.mouth_opening()))
             .collect()
     }
 }

@@ -3,6 +3,7 @@
 use super::appearance::Appearance;
 use super::cuts::{Change, CutDetector};
 use super::live::Live;
+use super::points::Points;
 use super::{FaceFrame, FaceTrack, TrackOptions, Tracks, gaps, scenes};
 use crate::detect::{Detection, FaceFinder, FallbackFinder, FindFaces};
 use crate::geometry::distance;
@@ -28,8 +29,8 @@ const FALLBACK_EVERY: u64 = 25;
 
 /// Follows the faces of a clip.
 ///
-/// Frames are pushed in order, every one of the stretches that are wanted; results grow by about 4 kB
-/// a face and frame, pixels are not kept.
+/// Frames are pushed in order, every one of the stretches that are wanted; pixels are not kept, and points of faces
+/// beyond some ten minutes lie in a file.
 pub struct Tracker {
     options: TrackOptions,
     finder: Box<dyn FindFaces>,
@@ -37,6 +38,7 @@ pub struct Tracker {
     landmarker: Landmarker,
     cuts: CutDetector,
     cut_frames: Vec<FrameIndex>,
+    points: Arc<Points>,
     live: Vec<Live>,
     done: Vec<FaceTrack>,
     /// What each person looked like last.
@@ -74,6 +76,7 @@ impl Tracker {
             landmarker,
             cuts: CutDetector::default(),
             cut_frames: Vec::new(),
+            points: Arc::default(),
             live: Vec::new(),
             done: Vec::new(),
             people: Vec::new(),
@@ -86,7 +89,8 @@ impl Tracker {
     /// Looks at the next frame.
     ///
     /// # Errors
-    /// [`FaceError::Order`] when frames do not follow one another.
+    /// [`FaceError::Order`] when frames do not follow one another, [`FaceError::Points`] when there is no room for what
+    /// was found.
     pub fn push(&mut self, index: FrameIndex, frame: &Rgb8) -> Result<(), FaceError> {
         if let Some(expected) = self.next.filter(|&next| next != index) {
             return Err(FaceError::Order {
@@ -114,7 +118,7 @@ impl Tracker {
             self.detect(index, frame);
         }
         self.drop_forgotten();
-        Ok(())
+        self.points.check()
     }
 
     /// Leaves out the frames up to `index`, which comes next. All tracks end, but people are known
@@ -257,8 +261,13 @@ impl Tracker {
             }
         } else if detection.score >= NEW_FACE {
             let person = self.recognise(&look);
-            self.live
-                .push(Live::new(person, index, face_frame(found), look));
+            self.live.push(Live::new(
+                person,
+                index,
+                face_frame(found),
+                look,
+                &self.points,
+            ));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Gaps in a track: short ones are bridged, long ones are reported.
 
-use super::{FaceFrame, FaceTrack};
+use super::{FaceFrame, FaceTrack, Seen};
 use std::ops::Range;
 use units::{FrameIndex, FrameRate, Seconds};
 
@@ -53,16 +53,18 @@ pub(super) fn spans(
 pub(super) fn bridge(track: &mut FaceTrack, longest: u64) {
     let mut before: Option<usize> = None;
     for now in 0..track.faces.len() {
-        let Some(Some(next)) = track.faces.get(now) else {
+        let load = |at: usize| (*track.faces.get(at)?)?.load(&track.points);
+        if !matches!(track.faces.get(now), Some(Some(_))) {
             continue;
-        };
+        }
         if let Some(from) = before
             && now - from > 1
             && (now - from - 1) as u64 <= longest
-            && let Some(Some(last)) = track.faces.get(from)
+            && let (Some(last), Some(next)) = (load(from), load(now))
         {
-            let made: Vec<FaceFrame> = (from + 1..now)
-                .map(|i| between(last, next, (i - from) as f32 / (now - from) as f32))
+            let made: Vec<Seen> = (from + 1..now)
+                .map(|i| between(&last, &next, (i - from) as f32 / (now - from) as f32))
+                .map(|face| Seen::keep(&face, &track.points))
                 .collect();
             if let Some(gap) = track.faces.get_mut(from + 1..now) {
                 for (slot, face) in gap.iter_mut().zip(made) {

@@ -1,16 +1,19 @@
 //! A face while it is being followed.
 
 use super::appearance::Appearance;
-use super::{FaceFrame, FaceTrack};
+use super::points::Points;
+use super::{FaceFrame, FaceTrack, Seen};
 use crate::geometry::{Rect, Square, distance};
 use crate::landmark::{self, Landmarks};
+use std::sync::Arc;
 use units::FrameIndex;
 
 /// The state of one track.
 pub(super) struct Live {
     pub(super) person: usize,
     first: FrameIndex,
-    faces: Vec<Option<FaceFrame>>,
+    faces: Vec<Option<Seen>>,
+    points: Arc<Points>,
     /// Frames since the face was last seen; 0 while it is.
     pub(super) lost: u64,
     pub(super) look: Appearance,
@@ -18,11 +21,18 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(person: usize, at: FrameIndex, face: FaceFrame, look: Appearance) -> Self {
+    pub(super) fn new(
+        person: usize,
+        at: FrameIndex,
+        face: FaceFrame,
+        look: Appearance,
+        points: &Arc<Points>,
+    ) -> Self {
         Self {
             person,
             first: at,
-            faces: vec![Some(face.clone())],
+            faces: vec![Some(Seen::keep(&face, points))],
+            points: Arc::clone(points),
             lost: 0,
             look,
             last: face,
@@ -42,8 +52,8 @@ impl Live {
     /// The face was seen in this frame (again).
     pub(super) fn see(&mut self, at: FrameIndex, face: FaceFrame) {
         self.fill(at);
-        self.last = face.clone();
-        self.faces.push(Some(face));
+        self.faces.push(Some(Seen::keep(&face, &self.points)));
+        self.last = face;
         self.lost = 0;
     }
 
@@ -98,10 +108,6 @@ impl Live {
 
     /// The finished track.
     pub(super) fn finish(self) -> FaceTrack {
-        FaceTrack {
-            person: self.person,
-            frames: self.first..self.first + self.faces.len() as u64,
-            faces: self.faces,
-        }
+        FaceTrack::new(self.person, self.first, self.faces, self.points)
     }
 }

@@ -26,13 +26,18 @@ const LIVELY: f32 = 0.006;
 pub(super) fn agreement(track: &FaceTrack, envelope: &[f32], first: FrameIndex) -> f32 {
     let mut opening = Vec::new();
     let mut loudness = Vec::new();
-    let mut lips: Vec<Option<Vec<Point>>> = Vec::new();
+    let mut movement = Vec::new();
+    let mut before: Option<Option<Vec<Point>>> = None;
     let start = track.frames.start.since(first) as usize;
-    for (face, energy) in track.faces.iter().zip(envelope.iter().skip(start)) {
-        if let Some(face) = face.as_ref().filter(|face| !face.bridged) {
+    for (face, energy) in track.faces().zip(envelope.iter().skip(start)) {
+        if let Some(face) = face.filter(|face| !face.bridged) {
             opening.push(face.mouth_opening());
             loudness.push(energy.max(0.0).sqrt());
-            lips.push(lips_in_face(&face.landmarks));
+            let lips = lips_in_face(&face.landmarks);
+            if let Some(before) = before {
+                movement.push(moved(before.as_deref(), lips.as_deref()));
+            }
+            before = Some(lips);
         }
     }
     if opening.len() < FEWEST {
@@ -41,10 +46,6 @@ pub(super) fn agreement(track: &FaceTrack, envelope: &[f32], first: FrameIndex) 
     let change: Vec<f32> = opening
         .windows(2)
         .map(|pair| (pair[1] - pair[0]).abs())
-        .collect();
-    let movement: Vec<f32> = lips
-        .windows(2)
-        .map(|pair| moved(pair[0].as_deref(), pair[1].as_deref()))
         .collect();
     let loudness = smoothed(&loudness, 1.0);
     let by_opening = best_correlation(&smoothed(&opening, 1.0), &loudness);

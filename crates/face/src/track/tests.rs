@@ -61,7 +61,7 @@ fn a_moving_face_is_one_track_that_moves_with_it() {
     let track = &tracks.tracks[0];
     assert_eq!(track.frames, FrameIndex(0)..FrameIndex(40));
     assert_eq!(track.seen(), 40);
-    let [start, end] = [2, 39].map(|i| centre(track.face(FrameIndex(i)).unwrap()));
+    let [start, end] = [2, 39].map(|i| centre(&track.face(FrameIndex(i)).unwrap()));
     assert!((end[0] - start[0] - 74.0).abs() < 4.0, "{start:?} {end:?}");
     assert!((end[1] - start[1]).abs() < 3.0);
 }
@@ -79,8 +79,8 @@ fn a_short_gap_is_bridged_and_a_long_one_is_reported() {
     let chosen = tracks.choose(FaceChoice::Speaking, None).unwrap();
     let bridged = chosen.face(FrameIndex(27)).unwrap();
     assert!(bridged.bridged);
-    let [before, after] = [19, 35].map(|i| centre(chosen.face(FrameIndex(i)).unwrap()));
-    assert!(centre(bridged)[0] > before[0] && centre(bridged)[0] < after[0]);
+    let [before, after] = [19, 35].map(|i| centre(&chosen.face(FrameIndex(i)).unwrap()));
+    assert!(centre(&bridged)[0] > before[0] && centre(&bridged)[0] < after[0]);
     let missing = chosen.missing();
     assert_eq!(missing.len(), 1);
     assert_eq!(missing[0].frames, FrameIndex(60)..FrameIndex(100));
@@ -126,7 +126,7 @@ fn two_faces_keep_their_places() {
     ] {
         let chosen = tracks.choose(choice, None).unwrap();
         for i in 0..30 {
-            let [at, _] = centre(chosen.face(FrameIndex(i)).unwrap());
+            let [at, _] = centre(&chosen.face(FrameIndex(i)).unwrap());
             assert!((at - x).abs() < 20.0, "frame {i}: {at}");
         }
     }
@@ -209,7 +209,7 @@ fn frames_may_be_left_out_and_people_are_known_again() {
 
 /// A track of made-up points whose mouth opens as `opening` says.
 fn talker(person: usize, size: f32, opening: impl Fn(usize) -> f32) -> FaceTrack {
-    let faces = (0..100)
+    let faces: Vec<Option<FaceFrame>> = (0..100)
         .map(|i| {
             let mut landmarks = vec![[100.0 * person as f32, 0.0]; 468];
             for (index, [u, v]) in crate::crop::TEMPLATE {
@@ -229,11 +229,7 @@ fn talker(person: usize, size: f32, opening: impl Fn(usize) -> f32) -> FaceTrack
             })
         })
         .collect();
-    FaceTrack {
-        person,
-        frames: FrameIndex(0)..FrameIndex(100),
-        faces,
-    }
+    FaceTrack::of_faces(person, FrameIndex(0), &faces)
 }
 
 /// Loudness that comes and goes like words.
@@ -281,10 +277,11 @@ fn the_one_whose_mouth_moves_with_the_sound_speaks() {
 
 #[test]
 fn profiles_are_reported_with_their_times() {
-    let mut turned = talker(0, 100.0, |_| 0.0);
-    for face in turned.faces[50..75].iter_mut().flatten() {
+    let mut faces: Vec<_> = talker(0, 100.0, |_| 0.0).faces().collect();
+    for face in faces[50..75].iter_mut().flatten() {
         face.yaw = -1.3;
     }
+    let turned = FaceTrack::of_faces(0, FrameIndex(0), &faces);
     let tracks = Tracks {
         tracks: vec![Arc::new(turned)],
         cuts: Vec::new(),

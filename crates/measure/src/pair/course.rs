@@ -122,13 +122,13 @@ impl Course {
 }
 
 /// Landmarks of every frame in which the face was seen (not interpolated over a gap).
-pub(crate) fn landmarks(chosen: Option<&Chosen>, frames: u64) -> Vec<Option<&[Point]>> {
+pub(crate) fn landmarks(chosen: Option<&Chosen>, frames: u64) -> Vec<Option<Vec<Point>>> {
     (0..frames)
         .map(|frame| {
             chosen?
                 .face(FrameIndex(frame))
                 .filter(|face| !face.bridged)
-                .map(|face| face.landmarks.as_slice())
+                .map(|face| face.landmarks)
         })
         .collect()
 }

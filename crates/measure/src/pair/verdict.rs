@@ -72,7 +72,7 @@ impl Gathered<'_> {
             }
         }
         notes.extend(self.networks.advice().iter().cloned());
-        let faces = |found: Vec<Option<&[Point]>>| {
+        let faces = |found: Vec<Option<Vec<Point>>>| {
             self.options
                 .course()
                 .faces
@@ -210,8 +210,8 @@ impl Gathered<'_> {
     /// Openings at the pairs: made, reference.
     fn openings(&self) -> (Vec<Option<f32>>, Vec<Option<f32>>) {
         let (made, reference) = (self.made_landmarks(), self.reference_landmarks());
-        let opening = |points: &[Option<&[Point]>], index: usize| {
-            points.get(index).copied().flatten().map(mouth_opening)
+        let opening = |points: &[Option<Vec<Point>>], index: usize| {
+            points.get(index)?.as_deref().map(mouth_opening)
         };
         self.alignment
             .reference
@@ -243,8 +243,8 @@ impl Gathered<'_> {
             .iter()
             .enumerate()
             .filter_map(|(index, partner)| {
-                let (a, b) = (*made.get(index)?, *reference.get(*partner as usize)?);
-                landmark_distance(a?, b?)
+                let (a, b) = (made.get(index)?, reference.get(*partner as usize)?);
+                landmark_distance(a.as_deref()?, b.as_deref()?)
             })
             .collect();
         let value = mean(&distances).ok_or_else(|| "no frame has a face in both clips".to_owned());
@@ -262,10 +262,10 @@ impl Gathered<'_> {
             .loudness
             .voiced()
             .map_err(|why| format!("reference: {why}"))?;
-        let course = |points: Vec<Option<&[Point]>>| -> Vec<Option<f32>> {
+        let course = |points: Vec<Option<Vec<Point>>>| -> Vec<Option<f32>> {
             points
                 .into_iter()
-                .map(|points| points.map(mouth_opening))
+                .map(|points| points.as_deref().map(mouth_opening))
                 .collect()
         };
         let (made, reference) = (
@@ -281,12 +281,10 @@ impl Gathered<'_> {
         for (index, partner) in self.alignment.reference.iter().enumerate() {
             if reference
                 .get(*partner as usize)
-                .copied()
-                .flatten()
-                .is_some()
+                .is_some_and(Option::is_some)
             {
                 wanted += 1;
-                kept += u64::from(made.get(index).copied().flatten().is_some());
+                kept += u64::from(made.get(index).is_some_and(Option::is_some));
             }
         }
         if wanted == 0 {
@@ -313,7 +311,7 @@ impl Gathered<'_> {
         let steps: Vec<Option<f64>> = points
             .iter()
             .zip(points.iter().skip(1))
-            .map(|(before, after)| pose_step((*before)?, (*after)?))
+            .map(|(before, after)| pose_step(before.as_deref()?, after.as_deref()?))
             .collect();
         jump(&steps, &self.options.seams)
     }

@@ -27,8 +27,8 @@ pub(super) struct Job<'a> {
     pub(super) made: &'a Clip,
     pub(super) reference: &'a Clip,
     pub(super) alignment: &'a Alignment,
-    pub(super) made_landmarks: Vec<Option<&'a [Point]>>,
-    pub(super) reference_landmarks: Vec<Option<&'a [Point]>>,
+    pub(super) made_landmarks: Vec<Option<Vec<Point>>>,
+    pub(super) reference_landmarks: Vec<Option<Vec<Point>>>,
     pub(super) reference_face: Option<&'a Chosen>,
     pub(super) mask: &'a Mask,
     pub(super) fit: bool,
@@ -169,11 +169,10 @@ impl Job<'_> {
                 if let Some([made, reference]) = &pictures {
                     let partner = self.alignment.reference.get(index).copied().unwrap_or(0);
                     let points = [
-                        self.made_landmarks.get(index).copied().flatten(),
+                        self.made_landmarks.get(index).and_then(Option::as_deref),
                         self.reference_landmarks
                             .get(partner as usize)
-                            .copied()
-                            .flatten(),
+                            .and_then(Option::as_deref),
                     ];
                     features.push([made, reference], points)?;
                 }

@@ -5,7 +5,7 @@ use crate::watch::Watch;
 use face::crop::{CROP_SIZE, MASK};
 use face::geometry::Rect;
 use face::track::Chosen;
-use face::{FaceChoice, FaceFrame, TrackOptions, Tracker};
+use face::{FaceChoice, TrackOptions, Tracker};
 use media::image::RgbF32;
 use media::render::{BoxError, NewClip, RenderError, Sound, write_clip};
 use media::{Clip, Frame, FrameReader, OpenOptions, Rotation};
@@ -101,7 +101,7 @@ fn opening(chosen: &Chosen, frame: FrameIndex) -> Option<f32> {
     chosen
         .face(frame)
         .filter(|face| !face.bridged && !face.is_profile())
-        .map(FaceFrame::mouth_opening)
+        .map(|face| face.mouth_opening())
 }
 
 fn mouth_of(

@@ -53,7 +53,7 @@ pub const REACH: u64 = 250;
 /// that has to go, and its neighbours show it too.
 const APART: u64 = 8;
 
-/// Moments that are weighed for a frame.
+/// Moments that are weighed for a frame; fewer than a byte counts.
 const CANDIDATES: usize = 40;
 
 /// The moments whose lips go to consecutive frames. `moments` are in rising order of frames.
@@ -65,62 +65,70 @@ pub fn choose(
     before: Option<FrameIndex>,
     after: Option<FrameIndex>,
 ) -> Vec<FrameIndex> {
-    let near: Vec<Vec<(usize, f32)>> = wishes
-        .iter()
-        .map(|wish| candidates(wish, moments))
-        .collect();
     let place = |frame: Option<FrameIndex>| {
         moments
             .binary_search_by_key(&frame?, |moment| moment.frame)
             .ok()
     };
-    // Cost of the best path to each candidate, and where that path comes from.
+    // Cost of the best path to each candidate of the frame before.
     let mut costs: Vec<f32> = Vec::new();
-    let mut origins: Vec<Vec<usize>> = Vec::with_capacity(wishes.len());
-    for (index, here) in near.iter().enumerate() {
-        let earlier = index.checked_sub(1).and_then(|index| near.get(index));
+    let mut columns: Vec<Column> = Vec::with_capacity(wishes.len());
+    for wish in wishes {
+        let here = candidates(wish, moments);
         let mut reached = Vec::with_capacity(here.len());
-        let mut origin = Vec::with_capacity(here.len());
-        for &(moment, own) in here {
-            let (from, cost) = match earlier {
+        let mut column = Column::default();
+        for &(moment, own) in &here {
+            let (from, cost) = match columns.last() {
                 None => (
                     0,
                     place(before).map_or(0.0, |from| step(moments, from, moment)),
                 ),
                 Some(earlier) => earlier
+                    .moments
                     .iter()
                     .zip(&costs)
-                    .map(|(&(from, _), cost)| cost + step(moments, from, moment))
+                    .map(|(&from, cost)| cost + step(moments, from as usize, moment))
                     .enumerate()
                     .min_by(|a, b| a.1.total_cmp(&b.1))
                     .unwrap_or((0, 0.0)),
             };
             reached.push(cost + own);
-            origin.push(from);
+            column.moments.push(moment as u32);
+            column.origins.push(from as u8);
         }
         costs = reached;
-        origins.push(origin);
+        columns.push(column);
     }
-    let Some(last) = near.last() else {
+    let Some(last) = columns.last() else {
         return Vec::new();
     };
     let end = last
+        .moments
         .iter()
         .zip(&costs)
-        .map(|(&(from, _), cost)| cost + place(after).map_or(0.0, |to| step(moments, from, to)))
+        .map(|(&from, cost)| cost + place(after).map_or(0.0, |to| step(moments, from as usize, to)))
         .enumerate()
         .min_by(|a, b| a.1.total_cmp(&b.1));
     let Some((mut at, _)) = end else {
         return Vec::new();
     };
     let mut path = Vec::with_capacity(wishes.len());
-    for (here, origin) in near.iter().zip(&origins).rev() {
-        let moment = here.get(at).and_then(|&(moment, _)| moments.get(moment));
+    for column in columns.iter().rev() {
+        let moment = column.moments.get(at);
+        let moment = moment.and_then(|&moment| moments.get(moment as usize));
         path.extend(moment.map(|moment| moment.frame));
-        at = origin.get(at).copied().unwrap_or(0);
+        at = column.origins.get(at).copied().map_or(0, usize::from);
     }
     path.reverse();
     path
+}
+
+/// The candidates of a frame, and from which candidate of the frame before the best path comes. Small numbers: there is
+/// a column for every frame of a clip.
+#[derive(Default)]
+struct Column {
+    moments: Vec<u32>,
+    origins: Vec<u8>,
 }
 
 /// The best moments for a wish by themselves, with their costs.

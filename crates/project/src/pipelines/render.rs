@@ -370,6 +370,7 @@ impl FrameMaker for Maker<'_> {
                 self.composer.lay(&mut frame, &placement, &mouth, output)?;
             }
         }
+        self.heads.check()?;
         Ok(frame)
     }
 }

@@ -7,7 +7,6 @@ use face::morph::Side;
 use face::track::Chosen;
 use face::{FaceFrame, Point};
 use media::Frame;
-use std::borrow::Cow;
 use units::FrameIndex;
 
 /// The followed head, over some runs of source frames.
@@ -28,6 +27,14 @@ impl Heads {
         Self { chosen: None }
     }
 
+    /// Whether the head's points could all be read: where they could not, some frames seemed to have no face.
+    pub(crate) fn check(&self) -> Result<(), ProjectError> {
+        self.chosen
+            .as_ref()
+            .map_or(Ok(()), face::track::Chosen::check)
+            .map_err(super::track::face_error)
+    }
+
     /// True without a head.
     pub(crate) fn is_empty(&self) -> bool {
         self.chosen.is_none()
@@ -39,7 +46,7 @@ impl Heads {
     }
 
     /// The face in a source frame.
-    pub(crate) fn face(&self, source: FrameIndex) -> Option<&FaceFrame> {
+    pub(crate) fn face(&self, source: FrameIndex) -> Option<FaceFrame> {
         self.chosen.as_ref()?.face(source)
     }
 
@@ -92,13 +99,13 @@ impl Heads {
         &self,
         pictures: &Pictures,
         output: FrameIndex,
-    ) -> Option<Cow<'_, [Point]>> {
+    ) -> Option<Vec<Point>> {
         match pictures.at(output) {
-            Shown::Frame(index) => Some(Cow::Borrowed(&self.face(index)?.landmarks)),
+            Shown::Frame(index) => Some(self.face(index)?.landmarks),
             Shown::Between { a, b, weight } => {
-                let (from, to) = (&self.face(a)?.landmarks, &self.face(b)?.landmarks);
+                let (from, to) = (self.face(a)?.landmarks, self.face(b)?.landmarks);
                 let mix = |from: f32, to: f32| from + (to - from) * weight;
-                let points = from.iter().zip(to);
+                let points = from.iter().zip(&to);
                 Some(
                     points
                         .map(|(a, b)| [mix(a[0], b[0]), mix(a[1], b[1])])
@@ -110,7 +117,7 @@ impl Heads {
 
     /// Source frames with a face whose lips can be fitted: present and not in profile.
     fn usable(&self, source: FrameIndex) -> Option<Placement> {
-        if self.face(source)?.is_profile() {
+        if self.chosen.as_ref()?.profile(source)? {
             return None;
         }
         self.placement(source)

@@ -60,6 +60,7 @@ impl Counterparts {
             return Ok(Self::default());
         };
         let (moments, mean) = moments(model, heads);
+        heads.check()?;
         let own = match &source.audio {
             Some(_) => Some(MelFile::write(&source.clip, &job.path("mel.own"))?),
             None => None,
@@ -192,7 +193,7 @@ fn moments(model: &EditYourself, heads: &Heads) -> (Vec<Moment>, Mouth) {
     let mut moments: Vec<Moment> = heads
         .frames()
         .filter_map(|frame| {
-            let face = heads.face(frame).filter(|face| lends(face))?;
+            let face = heads.face(frame).filter(lends)?;
             let placement = heads.placement(frame)?;
             Some(Moment {
                 frame,

@@ -39,9 +39,9 @@ pub(crate) fn follow(
         }
     }
     observer.end(Stage::Track);
-    Ok(Followed {
-        tracks: tracker.finish(),
-    })
+    let tracks = tracker.finish();
+    tracks.check().map_err(face_error)?;
+    Ok(Followed { tracks })
 }
 
 impl Followed {
@@ -105,10 +105,10 @@ pub(crate) fn heads(
         );
         return Ok(Heads::none());
     };
-    let reason = |frame: FrameIndex| match chosen.face(frame) {
+    let reason = |frame: FrameIndex| match chosen.profile(frame) {
         None => Some("there is no face"),
-        Some(face) if face.is_profile() => Some("the face is turned away"),
-        Some(_) => None,
+        Some(true) => Some("the face is turned away"),
+        Some(false) => None,
     };
     let mut lost: Vec<(Range<FrameIndex>, &str)> = Vec::new();
     for &frame in shown {
@@ -149,6 +149,13 @@ fn face_choice(request: FaceRequest) -> FaceChoice {
     }
 }
 
-fn face_error(error: FaceError) -> ProjectError {
-    ProjectError::fault("track", error)
+pub(crate) fn face_error(error: FaceError) -> ProjectError {
+    match error {
+        FaceError::Points { folder, source } => ProjectError::Files {
+            action: "keep the points of faces in",
+            path: folder,
+            source,
+        },
+        error => ProjectError::fault("track", error),
+    }
 }

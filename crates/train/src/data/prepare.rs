@@ -214,12 +214,11 @@ impl Found {
             return Err(TrainError::clip(path, "it shows no face"));
         };
         let landmarks = track
-            .faces
-            .get(run.clone())
-            .unwrap_or(&[])
-            .iter()
+            .faces()
+            .skip(run.start)
+            .take(run.len())
             .flatten()
-            .map(|face| face.landmarks.clone())
+            .map(|face| face.landmarks)
             .collect();
         Ok(Self {
             rate: rate.per_second(),
@@ -350,10 +349,11 @@ fn lips_of(shape: &[f32]) -> [f32; 2] {
 fn runs(track: &FaceTrack) -> Vec<std::ops::Range<usize>> {
     let mut found = Vec::new();
     let mut start = None;
-    for (n, face) in track.faces.iter().chain([&None]).enumerate() {
-        match (face, start) {
-            (Some(_), None) => start = Some(n),
-            (None, Some(from)) => {
+    let there = track.faces().map(|face| face.is_some());
+    for (n, there) in there.chain([false]).enumerate() {
+        match (there, start) {
+            (true, None) => start = Some(n),
+            (false, Some(from)) => {
                 found.push(from..n);
                 start = None;
             }

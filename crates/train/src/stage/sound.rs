@@ -5,8 +5,8 @@
 
 mod clip;
 
-pub use clip::{BestOffset, SoundClip};
 pub(crate) use clip::at_25;
+pub use clip::{BestOffset, SoundClip};
 
 use std::collections::BTreeMap;
 
