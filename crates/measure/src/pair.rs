@@ -2,7 +2,7 @@
 //!
 //! Two passes, so that memory does not grow with pixels: the first follows the faces and listens, in both clips at
 //! once; the second walks through pairs of frames, knowing where the mouth is. A third reads the face crops for
-//! `SyncNet`, where its weights are there. What grows with length are landmarks (4 kB a face and frame) and a few
+//! `SyncNet`, where its weights are there. What grows with length are landmarks (4 kB a face and frame, while pairs are walked) and a few
 //! numbers a frame.
 
 mod align;
