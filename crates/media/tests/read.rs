@@ -178,6 +178,8 @@ fn ten_bit_h265_keeps_its_tags() {
         "yuv420p10le",
         "-tag:v",
         "hvc1",
+        "-vf",
+        "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc",
         "-color_primaries",
         "bt2020",
         "-color_trc",
@@ -346,10 +348,15 @@ fn rotation_turns_what_is_shown() {
     };
     let path = folder.path().join("turned.mp4");
     let input = flat.to_str().unwrap().to_owned();
-    assert!(ffmpeg(
+    // The first is how FFmpeg 6 and later are told, the second how those before are.
+    let turned = ffmpeg(
+        &["-display_rotation", "90", "-i", &input, "-c", "copy"],
+        &path,
+    ) || ffmpeg(
         &["-i", &input, "-c", "copy", "-metadata:s:v:0", "rotate=90"],
-        &path
-    ));
+        &path,
+    );
+    assert!(turned);
     let opened = open(&path);
     let video = opened.video().unwrap();
     assert_eq!((video.width, video.height), (96, 160));

@@ -39,6 +39,8 @@ pub(super) struct Scan {
     packets: Vec<Raw>,
     bytes: u64,
     corrupt: u64,
+    /// Whether the last packet is damaged.
+    torn: bool,
     container_rate: i64,
 }
 
@@ -67,6 +69,7 @@ impl Scan {
             packets: Vec::new(),
             bytes: 0,
             corrupt: 0,
+            torn: false,
             container_rate: input.bit_rate(),
         })
     }
@@ -79,6 +82,7 @@ impl Scan {
         let parameters = &self.view.parameters;
         self.bytes += packet.bytes().len() as u64;
         self.corrupt += u64::from(packet.is_corrupt());
+        self.torn = packet.is_corrupt();
         self.packets.push(Raw {
             pts: packet.pts(),
             dts: packet.dts(),
@@ -132,6 +136,10 @@ impl Scan {
     ) -> Result<(VideoInfo, VideoIndex), MediaError> {
         if self.first.is_none() {
             self.decode(None);
+        }
+        // A packet that the file ends in: some versions of libav make a frame of it, others none.
+        if self.torn && self.packets.len() > 1 {
+            self.packets.pop();
         }
         let path = path.to_path_buf();
         let no_frames = || MediaError::NoFrames {
