@@ -5,20 +5,24 @@
 //! `[C, T, H, W]` order and nothing is permuted. The input is copied once with its
 //! padding, after which a tap is a constant offset.
 
+mod pad;
+mod patches;
+mod rows;
+
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::buffer::{Shared, zeroed};
-use super::kernel::{DIRECT_COLUMNS, Element};
-use super::level::Level;
-use super::matmul::{Tile, multiply};
-use super::pack::{InPlace, Left, Packed, Right, Strided};
-use super::real::{Real, convert, convert_one};
-use super::simd::vectorised;
+use pad::{pad, pad_pairs};
+use patches::{patches, tap_offsets};
+use rows::{InputRows, PairedWeight};
 
-/// The most columns of a panel at any level.
-const MAX_COLUMNS: usize = 32;
+use super::buffer::Shared;
+use super::kernel::Element;
+use super::matmul::{Tile, multiply};
+use super::pack::{Left, Packed, Strided};
+use super::real::Real;
+use super::simd::vectorised;
 
 /// Sizes of one call: `[T, H, W]` everywhere.
 #[derive(Debug, Clone, Copy)]
@@ -72,338 +76,12 @@ impl Sizes {
     }
 }
 
-/// One sample's channels with their padding.
-fn pad<T: Real, E: Real>(x: &[T], sizes: &Sizes) -> Vec<E> {
-    let [t, h, w] = sizes.input;
-    let [tp, hp, wp] = sizes.padded();
-    let [(front, _), (above, _), (left, _)] = sizes.padding;
-    let mut out = zeroed::<E>(sizes.channels * tp * hp * wp);
-    out.par_chunks_mut(hp * wp)
-        .enumerate()
-        .for_each(|(index, plane)| {
-            let (channel, frame) = (index / tp, index % tp);
-            let inside = frame >= front && frame < front + t;
-            if !inside && !sizes.replicate {
-                return;
-            }
-            let frame = frame.saturating_sub(front).min(t - 1);
-            let from = &x[(channel * t + frame) * h * w..][..h * w];
-            vectorised(
-                #[inline(always)]
-                |_| {
-                    for (row, from) in from.chunks_exact(w).enumerate() {
-                        convert(from, &mut plane[(above + row) * wp + left..][..w]);
-                    }
-                },
-            );
-        });
-    out
-}
-
-/// The same with every two channels interleaved: `[C / 2, T, H, W, 2]`.
-fn pad_pairs<T: Real, E: Real>(x: &[T], sizes: &Sizes) -> Vec<E> {
-    let [t, h, w] = sizes.input;
-    let [tp, hp, wp] = sizes.padded();
-    let [(front, _), (above, _), (left, _)] = sizes.padding;
-    let mut out = zeroed::<E>(sizes.channels * tp * hp * wp);
-    out.par_chunks_mut(2 * hp * wp)
-        .enumerate()
-        .for_each(|(index, plane)| {
-            let (pair, frame) = (index / tp, index % tp);
-            let inside = frame >= front && frame < front + t;
-            if !inside && !sizes.replicate {
-                return;
-            }
-            let frame = frame.saturating_sub(front).min(t - 1);
-            let [first, second] =
-                [0, 1].map(|i| &x[((2 * pair + i) * t + frame) * h * w..][..h * w]);
-            vectorised(
-                #[inline(always)]
-                |_| {
-                    for row in 0..h {
-                        let to = &mut plane[2 * ((above + row) * wp + left)..][..2 * w];
-                        let (a, b) = (&first[row * w..][..w], &second[row * w..][..w]);
-                        for ((to, a), b) in to.chunks_exact_mut(2).zip(a).zip(b) {
-                            to[0] = convert_one(*a);
-                            to[1] = convert_one(*b);
-                        }
-                    }
-                },
-            );
-        });
-    out
-}
-
-/// Contiguous columns of a panel: where they stand in it, and the offset of their
-/// first input element.
-#[derive(Clone, Copy, Default)]
-struct Run {
-    column: usize,
-    from: usize,
-    len: usize,
-}
-
-/// The patch matrix `[channels * taps, positions]` of one group of one sample.
-struct Patches<'a, E> {
-    data: &'a [E],
-    /// Offset of each inner index (channel and tap).
-    taps: &'a [usize],
-    output: [usize; 3],
-    /// Distance of neighbouring positions in the input.
-    steps: [usize; 3],
-}
-
-impl<E: Element> Patches<'_, E> {
-    fn from(&self, position: usize) -> usize {
-        let [_, h, w] = self.output;
-        let (t, y, x) = (position / (h * w), position / w % h, position % w);
-        t * self.steps[0] + y * self.steps[1] + x * self.steps[2]
-    }
-
-    /// Calls `f` with the runs of `positions`: whole rows where neighbours touch, else single positions.
-    fn runs(&self, positions: Range<usize>, mut f: impl FnMut(Run)) {
-        let w = self.output[2];
-        let start = positions.start;
-        let mut position = start;
-        while position < positions.end {
-            let len = if self.steps[2] == 1 {
-                (w - position % w).min(positions.end - position)
-            } else {
-                1
-            };
-            f(Run {
-                column: position - start,
-                from: self.from(position),
-                len,
-            });
-            position += len;
-        }
-    }
-}
-
-impl<E: Element> Right<E> for Patches<'_, E> {
-    fn panel<'s>(
-        &'s self,
-        panel: usize,
-        ks: Range<usize>,
-        columns: usize,
-        scratch: &'s mut [E],
-    ) -> &'s [E] {
-        let positions: usize = self.output.iter().product();
-        let first = panel * columns;
-        let last = positions.min(first + columns);
-        let mut runs = [Run::default(); MAX_COLUMNS];
-        let mut count = 0;
-        self.runs(first..last, |run| {
-            runs[count] = run;
-            count += 1;
-        });
-        let runs = &runs[..count];
-        let inner = ks.len().next_multiple_of(E::STEP);
-        let out = &mut scratch[..inner * columns];
-        if last - first < columns || inner != ks.len() {
-            out.fill(E::default());
-        }
-        let taps = &self.taps[ks];
-        vectorised(
-            #[inline(always)]
-            |_| {
-                if let ([run], true) = (runs, E::STEP == 1) {
-                    // The usual case: neighbours in one row of the picture.
-                    for (out, &tap) in out.chunks_exact_mut(columns).zip(taps) {
-                        copy_run(&self.data[tap + run.from..][..run.len], &mut out[..run.len]);
-                    }
-                } else if E::STEP == 1 {
-                    for (out, &tap) in out.chunks_exact_mut(columns).zip(taps) {
-                        for run in runs {
-                            copy_run(
-                                &self.data[tap + run.from..][..run.len],
-                                &mut out[run.column..][..run.len],
-                            );
-                        }
-                    }
-                } else {
-                    for (out, taps) in out.chunks_exact_mut(2 * columns).zip(taps.chunks(2)) {
-                        for run in runs {
-                            let out = &mut out[2 * run.column..][..2 * run.len];
-                            let first = &self.data[taps[0] + run.from..][..run.len];
-                            if let Some(second) = taps.get(1) {
-                                let second = &self.data[second + run.from..][..run.len];
-                                for ((out, a), b) in out.chunks_exact_mut(2).zip(first).zip(second)
-                                {
-                                    out[0] = *a;
-                                    out[1] = *b;
-                                }
-                            } else {
-                                for (out, a) in out.chunks_exact_mut(2).zip(first) {
-                                    out[0] = *a;
-                                }
-                            }
-                        }
-                    }
-                }
-            },
-        );
-        out
-    }
-}
-
-/// The patch matrix as a left operand, for the gradient of the weight: rows are taps,
-/// the inner index is the position.
-impl<E: Element> Left<E> for Patches<'_, E> {
-    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]) {
-        let filled = ks.len().next_multiple_of(E::STEP);
-        for row in out.chunks_mut(E::STRIDE).take(rows.len()) {
-            row[ks.len()..filled].fill(E::default());
-        }
-        let taps = &self.taps[rows];
-        self.runs(ks, |run| {
-            for (&tap, out) in taps.iter().zip(out.chunks_mut(E::STRIDE)) {
-                copy_run(
-                    &self.data[tap + run.from..][..run.len],
-                    &mut out[run.column..][..run.len],
-                );
-            }
-        });
-    }
-}
-
 /// The weight: small beside the patches, so that it is packed once for all of them.
 struct Weight<'a, W>(Strided<'a, W>);
 
 impl<W: Real, E: Element> Left<E> for Weight<'_, W> {
     fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]) {
         self.0.pack(rows, ks, out);
-    }
-}
-
-/// The patch matrix where rows of the picture are whole vectors, so that kernels read the
-/// padded input itself: inner indices are channels and taps, or, in pairs, two
-/// channels under a tap and a channel pair.
-struct InputRows<'a, E> {
-    patches: Patches<'a, E>,
-}
-
-impl<E: Element> InputRows<'_, E> {
-    /// Whether a call is of this kind.
-    fn fit(sizes: &Sizes) -> bool {
-        !E::kernels(Level::current()).direct.is_empty()
-            && sizes.stride[2] == 1
-            && sizes.output[2].is_multiple_of(DIRECT_COLUMNS)
-            && sizes.channels_per_group().is_multiple_of(E::STEP)
-    }
-}
-
-impl<E: Element> Right<E> for InputRows<'_, E> {
-    fn panel<'s>(
-        &'s self,
-        _panel: usize,
-        _ks: Range<usize>,
-        _columns: usize,
-        _scratch: &'s mut [E],
-    ) -> &'s [E] {
-        // Only kernels that read in place are given this operand.
-        &[]
-    }
-
-    fn in_place(&self, panel: usize, ks: Range<usize>) -> Option<InPlace<'_, E>> {
-        let positions: usize = self.patches.output.iter().product();
-        let first = panel * 2 * DIRECT_COLUMNS;
-        // Half a panel at the end: its other half is computed from the same columns and left out.
-        let second = if first + DIRECT_COLUMNS < positions {
-            first + DIRECT_COLUMNS
-        } else {
-            first
-        };
-        let steps = ks.start / E::STEP..ks.end.div_ceil(E::STEP);
-        Some(InPlace {
-            parts: [first, second].map(|at| &self.patches.data[self.patches.from(at) * E::STEP..]),
-            offsets: &self.patches.taps[steps],
-        })
-    }
-}
-
-/// A weight `[rows, channels, taps]` with the inner order of channel pairs.
-struct PairedWeight<'a, W> {
-    data: &'a [W],
-    inner: usize,
-    taps: usize,
-}
-
-impl<W: Real, E: Element> Left<E> for PairedWeight<'_, W> {
-    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]) {
-        for (row, out) in rows.zip(out.chunks_mut(E::STRIDE)) {
-            let weight = &self.data[row * self.inner..][..self.inner];
-            let (mut pair, mut tap) = (ks.start / 2 / self.taps, ks.start / 2 % self.taps);
-            for out in out[..ks.len()].chunks_exact_mut(2) {
-                let at = 2 * pair * self.taps + tap;
-                out[0] = convert_one(weight[at]);
-                out[1] = convert_one(weight[at + self.taps]);
-                tap += 1;
-                if tap == self.taps {
-                    (pair, tap) = (pair + 1, 0);
-                }
-            }
-        }
-    }
-}
-
-/// Copies; the usual lengths without a call.
-#[inline(always)]
-fn copy_run<E: Copy>(from: &[E], to: &mut [E]) {
-    fn fixed<const N: usize, E: Copy>(from: &[E], to: &mut [E]) -> bool {
-        match (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
-            (Some(from), Some(to)) => {
-                *to = *from;
-                true
-            }
-            _ => false,
-        }
-    }
-    let done = match from.len() {
-        32 => fixed::<32, E>(from, to),
-        16 => fixed::<16, E>(from, to),
-        8 => fixed::<8, E>(from, to),
-        4 => fixed::<4, E>(from, to),
-        1 => fixed::<1, E>(from, to),
-        _ => false,
-    };
-    if !done {
-        to.copy_from_slice(from);
-    }
-}
-
-/// Offsets of channels and taps within one group's padded input.
-fn tap_offsets(sizes: &Sizes) -> Vec<usize> {
-    let [tp, hp, wp] = sizes.padded();
-    let [kt, kh, kw] = sizes.kernel;
-    let [dt, dh, dw] = sizes.dilation;
-    let mut offsets = Vec::with_capacity(sizes.channels_per_group() * sizes.taps());
-    for channel in 0..sizes.channels_per_group() {
-        for t in 0..kt {
-            for y in 0..kh {
-                for x in 0..kw {
-                    offsets.push(((channel * tp + t * dt) * hp + y * dh) * wp + x * dw);
-                }
-            }
-        }
-    }
-    offsets
-}
-
-fn patches<'a, E: Element>(
-    sizes: &Sizes,
-    padded: &'a [E],
-    taps: &'a [usize],
-    group: usize,
-) -> Patches<'a, E> {
-    let [tp, hp, wp] = sizes.padded();
-    let [st, sh, sw] = sizes.stride;
-    Patches {
-        data: &padded[group * sizes.channels_per_group() * tp * hp * wp..],
-        taps,
-        output: sizes.output,
-        steps: [st * hp * wp, sh * wp, sw],
     }
 }
 
