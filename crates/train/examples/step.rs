@@ -70,18 +70,18 @@ fn run(dtype: DType, rounds: usize, by_cpu: bool) -> Result<()> {
     let mut average = Average::new(&parameters, 0.99)?;
     let windows = windows(&parameters)?;
     let mut times = Vec::new();
+    let mut laps = Vec::new();
     for round in 0..=rounds {
-        let (start, used) = (Instant::now(), cpu_time());
-        step(&parameters, dtype, &windows, &mut optimiser, round as u64)?;
+        let mut clock = Clock::new(by_cpu);
+        let gradients = gradients(&parameters, dtype, &windows, round as u64, &mut clock)?;
+        optimiser.step(&parameters, &gradients, 1e-3)?;
+        clock.lap("optimiser");
         average.update(&parameters)?;
-        let seconds = if by_cpu {
-            cpu_time() - used
-        } else {
-            start.elapsed().as_secs_f64()
-        };
+        clock.lap("average");
         // The first round warms up.
         if round > 0 {
-            times.push(seconds * 1e3);
+            times.push(clock.total());
+            laps = clock.laps;
         }
     }
     times.sort_by(f64::total_cmp);
@@ -95,7 +95,49 @@ fn run(dtype: DType, rounds: usize, by_cpu: bool) -> Result<()> {
         at(times.len() / 2),
         at(0)
     );
+    for (name, milliseconds) in laps {
+        println!("  {name:<34} last   {milliseconds:9.3} ms");
+    }
     Ok(())
+}
+
+/// Times the parts of a step, by the clock or by the processor time of all threads.
+struct Clock {
+    by_cpu: bool,
+    start: Instant,
+    last: f64,
+    laps: Vec<(&'static str, f64)>,
+}
+
+impl Clock {
+    fn new(by_cpu: bool) -> Self {
+        let mut clock = Self {
+            by_cpu,
+            start: Instant::now(),
+            last: 0.0,
+            laps: Vec::new(),
+        };
+        clock.last = clock.now();
+        clock
+    }
+
+    fn now(&self) -> f64 {
+        if self.by_cpu {
+            cpu_time()
+        } else {
+            self.start.elapsed().as_secs_f64()
+        }
+    }
+
+    fn lap(&mut self, name: &'static str) {
+        let now = self.now();
+        self.laps.push((name, (now - self.last) * 1e3));
+        self.last = now;
+    }
+
+    fn total(&self) -> f64 {
+        self.laps.iter().map(|(_, milliseconds)| milliseconds).sum()
+    }
 }
 
 fn windows(parameters: &Parameters) -> Result<Vec<Window>> {
@@ -123,13 +165,13 @@ fn windows(parameters: &Parameters) -> Result<Vec<Window>> {
         .collect()
 }
 
-fn step(
+fn gradients(
     parameters: &Parameters,
     dtype: DType,
     windows: &[Window],
-    optimiser: &mut Optimiser,
     round: u64,
-) -> Result<()> {
+    clock: &mut Clock,
+) -> Result<Gradients> {
     let network = Network::of_parameters(parameters, &parameters.tracked(), None, dtype)?;
     let conditions = Conditions {
         audio: true,
@@ -142,6 +184,7 @@ fn step(
         .iter()
         .map(|w| network.hear(w))
         .collect::<Result<Vec<_>>>()?;
+    clock.lap("sound encoder");
     let (clips, copies, _) = SIZES;
     let clean = windows
         .iter()
@@ -159,8 +202,10 @@ fn step(
     };
     let velocity = network.velocities(windows, &heard, conditions, &noised)?;
     let total = loss::masked_flow(&velocity, &noise::velocity(&clean, &noise)?, None)?;
+    clock.lap("transformer");
     let gradients = Gradients::take(&total.backward()?, parameters)?;
-    optimiser.step(parameters, &gradients, 1e-3)
+    clock.lap("backward");
+    Ok(gradients)
 }
 
 /// Seconds of processor time that this process has used (Linux; 0 elsewhere).

@@ -112,26 +112,35 @@ impl Muon {
 
 /// Brings the singular values of `x` `[A, B]` near one.
 ///
+/// Every iteration multiplies `x` by a polynomial of its Gram matrix `G = x x^T` (of the shorter side), so the products
+/// are gathered in small square matrices and `x` itself is multiplied once. They all are polynomials of the first `G`:
+/// symmetric, and free to change places.
+///
 /// # Errors
 /// When `x` is no matrix.
 pub fn orthogonalise(x: &Tensor, iterations: usize) -> Result<Tensor> {
     let (rows, columns) = x.dims2()?;
-    let tall = rows > columns;
-    let mut x = if tall {
-        x.t()?.contiguous()?
-    } else {
-        x.clone()
-    };
-    let norm = x.sqr()?.sum_all()?.to_scalar::<f32>()?.sqrt().max(1e-7);
-    x = (x / f64::from(norm))?;
-    let [a, b, c] = QUINTIC;
-    // `linear(x, w)` is x w^T; the Gram matrix and what is made of it are symmetric.
+    // `linear(x, w)` is x w^T, which for symmetric matrices is the plain product.
     let product = |x: &Tensor, w: &Tensor| linear(x, w, None, Activation::None);
-    for _ in 0..iterations {
-        let gram = product(&x, &x)?;
-        let update = ((&gram * b)? + (product(&gram, &gram)? * c)?)?;
-        let turned = x.t()?.contiguous()?;
-        x = ((&x * a)? + product(&update, &turned)?)?;
+    let tall = rows > columns;
+    let turned = x.t()?.contiguous()?;
+    let (wide, long) = if tall { (&turned, x) } else { (x, &turned) };
+    let square = x.sqr()?.sum_all()?.to_scalar::<f32>()?.max(1e-14);
+    let mut gram = (product(wide, wide)? / f64::from(square))?;
+    let [a, b, c] = QUINTIC;
+    let identity = Tensor::eye(rows.min(columns), x.dtype(), x.device())?;
+    let mut gathered = (&identity / f64::from(square.sqrt()))?;
+    for iteration in 1..=iterations {
+        let power = product(&gram, &gram)?;
+        let step = (((&identity * a)? + (&gram * b)?)? + (power * c)?)?;
+        gathered = product(&step, &gathered)?;
+        if iteration < iterations {
+            gram = product(&product(&step, &gram)?, &step)?;
+        }
     }
-    Ok(if tall { x.t()?.contiguous()? } else { x })
+    if tall {
+        Ok(product(x, &gathered)?)
+    } else {
+        Ok(product(&gathered, long)?)
+    }
 }
