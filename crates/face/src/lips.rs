@@ -2,28 +2,26 @@
 //!
 //! Both heads are the same person's, held alike. An affine map, fitted to points that hardly move
 //! with the mouth and drawn towards a mere shift, takes the one mouth to the place of the other;
-//! a soft ellipse around both mouths fades it in, and its colour is moved by what differs along
-//! the ellipse's border. Training counterparts are made by the same rules; they must not drift
-//! apart.
+//! a soft ellipse around both mouths fades it in, down to below the lower of both chins and within
+//! both faces' outlines, and its colour is moved by what differs along the ellipse's border.
+//! Training counterparts are made by the same rules.
+
+mod pose;
+
+pub use pose::LipPose;
 
 use crate::crop::{CROP_SIZE, Placement};
 use crate::geometry::{Point, Rect};
-use crate::mesh::{LIPS_INNER, LIPS_OUTER};
+use crate::mesh::{CHIN, LIPS_INNER, LIPS_OUTER};
 use media::image::{Affine, Rgb8, RgbF32};
-
-/// Points around nose and cheeks, which tell how a head is turned and hardly move with the mouth.
-const STABLE: [usize; 18] = [
-    1, 2, 4, 5, 6, 168, 197, 195, 98, 327, 50, 280, 205, 425, 36, 266, 101, 330,
-];
-
-/// Which of them is brought to its place exactly: the base of the nose.
-const ANCHOR: usize = 1;
-
-/// Pull of the affine map towards a shift, squared crop pixels.
-const RIDGE: f64 = 2000.0;
+use pose::{JAW, STABLE, affine, width_at};
 
 /// How far the ellipse's centre lies below that of the lips, crop pixels.
 const BELOW: f32 = 8.0;
+
+/// The ellipse reaches at least this far below both chins, crop pixels: a jaw that was lower must not be seen under the one
+/// that is laid over it.
+const CHIN_ROOM: f32 = 8.0;
 
 /// Weights along the ellipse's border where colours are compared.
 const RING: std::ops::Range<f32> = 0.05..0.6;
@@ -58,14 +56,6 @@ impl Ellipse {
             (y + down) * unit,
         )
     }
-}
-
-/// What laying lips over needs to know of a head, crop pixels.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LipPose {
-    stable: [Point; STABLE.len()],
-    /// The middle of the lips.
-    lips: Point,
 }
 
 /// A head in a frame.
@@ -104,9 +94,15 @@ impl Head<'_> {
         for (point, index) in stable.iter_mut().zip(STABLE) {
             *point = self.point(index)?;
         }
+        let mut jaw = [[[0.0; 2]; 5]; 2];
+        for (point, index) in jaw.as_flattened_mut().iter_mut().zip(JAW.as_flattened()) {
+            *point = self.point(*index)?;
+        }
         Some(LipPose {
+            jaw,
             stable,
             lips: self.lips()?,
+            chin: self.point(CHIN)?,
         })
     }
 
@@ -148,6 +144,9 @@ pub struct LipFit {
     ellipse: Ellipse,
     /// The ellipse's centre, crop pixels of the target.
     centre: Point,
+    /// The outlines of both faces, from the height of the lips downwards, on the left and on the right of the centre:
+    /// how far from it, and at which height.
+    outlines: [[[Point; JAW[0].len()]; 2]; 2],
 }
 
 impl LipFit {
@@ -165,14 +164,32 @@ impl LipFit {
         ellipse: Ellipse,
     ) -> Option<Self> {
         let map = affine(source, target);
-        let [x, y] = source.lips;
-        let (moved, to) = (map.apply(x, y), target.lips);
-        let centre = [
-            f32::midpoint(moved.0, to[0]),
-            f32::midpoint(moved.1, to[1]) + BELOW,
+        let moved = |[x, y]: Point| map.apply(x, y);
+        let (from_lips, lips) = (moved(source.lips), target.lips);
+        let mut centre = [
+            f32::midpoint(from_lips.0, lips[0]),
+            f32::midpoint(from_lips.1, lips[1]) + BELOW,
+        ];
+        let mut ellipse = ellipse;
+        let chin = moved(source.chin).1.max(target.chin[1]) + CHIN_ROOM;
+        let longer = chin - (centre[1] + ellipse.radii[1]);
+        if longer > 0.0 {
+            centre[1] += longer / 2.0;
+            ellipse.radii[1] += longer / 2.0;
+        }
+        let outline = |[x, y]: Point| [(x - centre[0]).abs(), y];
+        let outlines = [
+            source.jaw.map(|side| {
+                side.map(|point| {
+                    let (x, y) = moved(point);
+                    outline([x, y])
+                })
+            }),
+            target.jaw.map(|side| side.map(outline)),
         ];
         let to_source = from.crop_to_frame(CROP_SIZE).compose(&map.inverse()?);
         Some(Self {
+            outlines,
             to_source,
             placement: *placement,
             ellipse,
@@ -189,8 +206,17 @@ impl LipFit {
     /// The weight of the lips at a place of the target's crop, 0..1.
     fn weight(&self, [x, y]: Point) -> f32 {
         let Ellipse { radii, soft } = self.ellipse;
-        let far = ((x - self.centre[0]) / radii[0]).hypot((y - self.centre[1]) / radii[1]);
-        ((1.0 - far) * radii[0] / soft + 0.5).clamp(0.0, 1.0)
+        let [across, down] = [x - self.centre[0], y - self.centre[1]];
+        let far = (across / radii[0]).hypot(down / radii[1]);
+        let inside = (1.0 - far) * radii[0] / soft;
+        // Beside either face there is background, which moves with neither.
+        let side = usize::from(across > 0.0);
+        let room = self
+            .outlines
+            .iter()
+            .map(|sides| width_at(&sides[side], y) - across.abs())
+            .fold(f32::MAX, f32::min);
+        (inside.min(room / soft) + 0.5).clamp(0.0, 1.0)
     }
 
     /// The lips in their new place: colours and weights for the pixels of `recorded`, which is the
@@ -262,157 +288,5 @@ impl Piece {
     }
 }
 
-/// The affine map from the source's crop pixels to the target's: least squares over the stable
-/// points with a pull towards no turn and no stretch, exact at the base of the nose.
-fn affine(source: &LipPose, target: &LipPose) -> Affine {
-    let mut pairs = [[[0.0_f64; 2]; 2]; STABLE.len()];
-    let points = source.stable.iter().zip(&target.stable);
-    for (pair, (from, to)) in pairs.iter_mut().zip(points) {
-        *pair = [from, to].map(|point| point.map(f64::from));
-    }
-    let count = STABLE.len() as f64;
-    let mean = |side: usize| -> [f64; 2] {
-        [0, 1].map(|axis| pairs.iter().map(|pair| pair[side][axis]).sum::<f64>() / count)
-    };
-    let (from, to) = (mean(0), mean(1));
-    // Normal equations: (A'A + ridge) M' = A'B + ridge.
-    let mut square = [[RIDGE, 0.0], [0.0, RIDGE]];
-    let mut cross = [[RIDGE, 0.0], [0.0, RIDGE]];
-    for [a, b] in &pairs {
-        let a = [a[0] - from[0], a[1] - from[1]];
-        let b = [b[0] - to[0], b[1] - to[1]];
-        for i in 0..2 {
-            for j in 0..2 {
-                square[i][j] += a[i] * a[j];
-                cross[i][j] += a[i] * b[j];
-            }
-        }
-    }
-    let [[p, q], [r, s]] = square;
-    let whole = p * s - q * r;
-    let solve = |j: usize| {
-        let (x, y) = (cross[0][j], cross[1][j]);
-        [(s * x - q * y) / whole, (p * y - r * x) / whole]
-    };
-    let [[xx, xy], [yx, yy]] = [solve(0), solve(1)];
-    let [anchor, goal] = pairs[ANCHOR];
-    let x = goal[0] - xx * anchor[0] - xy * anchor[1];
-    let y = goal[1] - yx * anchor[0] - yy * anchor[1];
-    Affine([xx, xy, x, yx, yy, y].map(|value| value as f32))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn placement(x: f64, y: f64) -> Placement {
-        Placement {
-            a: 256.0,
-            b: 0.0,
-            x,
-            y,
-        }
-    }
-
-    /// A mesh whose points lie on a grid of crop pixels, shifted in the frame.
-    fn mesh(x: f32, y: f32) -> Vec<Point> {
-        (0..468)
-            .map(|index| {
-                let lips = LIPS_OUTER.contains(&index) || LIPS_INNER.contains(&index);
-                let place = [
-                    90.0 + (index * 37 % 75) as f32,
-                    if lips {
-                        180.0
-                    } else {
-                        80.0 + (index * 53 % 80) as f32
-                    },
-                ];
-                [place[0] + x, place[1] + y]
-            })
-            .collect()
-    }
-
-    fn picture(x: i64, y: i64, width: usize, height: usize) -> Rgb8 {
-        let mut image = Rgb8::new(width, height);
-        for row in 0..height {
-            for column in 0..width {
-                let (u, v) = (x + column as i64, y + row as i64);
-                image.set_pixel(column, row, [(u % 200) as u8, (v % 200) as u8, 90]);
-            }
-        }
-        image
-    }
-
-    #[test]
-    fn a_mouth_laid_over_itself_changes_nothing() {
-        let (place, points) = (placement(10.0, 4.0), mesh(10.0, 4.0));
-        let head = Head {
-            placement: &place,
-            landmarks: &points,
-        };
-        let fit = LipFit::new(head, head).unwrap();
-        let (x, y, width, height) = fit.area();
-        let recorded = picture(x, y, width, height).to_f32();
-        let (px, py, pw, ph) = head.mouth_area().unwrap();
-        let piece = Piece {
-            x: px,
-            y: py,
-            image: picture(px, py, pw, ph),
-        };
-        let (drawn, alpha) = fit.draw(&recorded, (x, y), &piece);
-        assert!(alpha.contains(&1.0));
-        for (drawn, recorded) in drawn.data.iter().zip(&recorded.data) {
-            assert!((drawn - recorded).abs() < 2e-3, "{drawn} {recorded}");
-        }
-    }
-
-    #[test]
-    fn a_head_elsewhere_in_the_frame_gives_the_same_mouth_in_its_place() {
-        // The same head and the same pixels, 30 to the right and 20 down, all brighter.
-        let (near, far) = (placement(0.0, 0.0), placement(30.0, 20.0));
-        let (points, moved) = (mesh(0.0, 0.0), mesh(30.0, 20.0));
-        let target = Head {
-            placement: &near,
-            landmarks: &points,
-        };
-        let source = Head {
-            placement: &far,
-            landmarks: &moved,
-        };
-        let fit = LipFit::new(target, source).unwrap();
-        let (x, y, width, height) = fit.area();
-        let recorded = picture(x, y, width, height).to_f32();
-        let (px, py, pw, ph) = source.mouth_area().unwrap();
-        let mut image = picture(px - 30, py - 20, pw, ph);
-        for value in &mut image.data {
-            *value += 20;
-        }
-        let piece = Piece {
-            x: px,
-            y: py,
-            image,
-        };
-        let (drawn, alpha) = fit.draw(&recorded, (x, y), &piece);
-        for (index, weight) in alpha.iter().enumerate() {
-            if *weight > 0.0 {
-                let (column, row) = (index % width, index / width);
-                let (a, b) = (drawn.pixel(column, row), recorded.pixel(column, row));
-                assert!(
-                    a.iter().zip(b).all(|(a, b)| (a - b).abs() < 4e-3),
-                    "{a:?} {b:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn too_few_points_give_no_fit() {
-        let place = placement(0.0, 0.0);
-        let head = Head {
-            placement: &place,
-            landmarks: &[[1.0, 2.0]],
-        };
-        assert!(LipFit::new(head, head).is_none());
-        assert!(head.mouth_area().is_none());
-    }
-}
+mod tests;
