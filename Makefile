@@ -5,15 +5,14 @@ SCRIPT ?=
 TRANSCRIPT ?=
 OUT ?= demo
 
-# Where tools/setup.sh puts NVIDIA's compiler, with which a test compiles the GPU kernels.
-export REWORD_CUDA ?= $(CURDIR)/target/cuda
-
 .PHONY: demo test setup format lint docs
 
 demo: setup
 	cargo build --release --locked --package cli
 	@tools/demo.sh "$(OUT)" "$(CLIP)" "$(SCRIPT)" "$(TRANSCRIPT)"
 
+# Where tools/setup.sh puts NVIDIA's compiler, with which a test compiles the GPU kernels.
+test: export REWORD_CUDA ?= $(CURDIR)/target/cuda
 test: setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings

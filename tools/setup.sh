@@ -13,7 +13,7 @@ packages=(
 )
 
 # To fetch NVIDIA's compiler for the test of the GPU kernels.
-if ! python3 -m pip --version >/dev/null 2>&1; then
+if [ "${REWORD_CUDA:-}" ] && ! python3 -m pip --version >/dev/null 2>&1; then
   packages+=(python3-pip)
 fi
 
