@@ -198,11 +198,7 @@ pub struct Tracks {
 }
 
 impl Tracks {
-    /// Whether all faces could be kept.
-    ///
-    /// # Errors
-    /// [`FaceError::Points`] where they could not.
-    pub fn check(&self) -> Result<(), FaceError> {
+    fn check(&self) -> Result<(), FaceError> {
         self.tracks
             .iter()
             .try_for_each(|track| track.points.check())

@@ -43,7 +43,7 @@ impl Tracks {
     ///
     /// # Errors
     /// [`FaceError::NoFace`] where there is none at all, [`FaceError::NoSuchFace`] for a number
-    /// beyond the people of the clip.
+    /// beyond the people of the clip, [`FaceError::Points`] where faces could not be kept or read.
     pub fn choose(
         &self,
         choice: FaceChoice,
@@ -74,7 +74,7 @@ impl Tracks {
         };
         let mut tracks: Vec<Arc<FaceTrack>> = picked.into_iter().cloned().collect();
         tracks.sort_by_key(|track| track.frames.start);
-        Ok(Chosen {
+        let chosen = Chosen {
             crops: tracks
                 .iter()
                 .map(|track| HeadCrop::of_track(track))
@@ -83,7 +83,9 @@ impl Tracks {
             frames: self.frames(),
             runs: self.runs.clone(),
             rate: self.rate,
-        })
+        };
+        self.check()?;
+        Ok(chosen)
     }
 
     /// All tracks of a person that do not overlap, longest first.

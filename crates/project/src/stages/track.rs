@@ -39,9 +39,9 @@ pub(crate) fn follow(
         }
     }
     observer.end(Stage::Track);
-    let tracks = tracker.finish();
-    tracks.check().map_err(face_error)?;
-    Ok(Followed { tracks })
+    Ok(Followed {
+        tracks: tracker.finish(),
+    })
 }
 
 impl Followed {
