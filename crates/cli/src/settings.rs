@@ -3,6 +3,7 @@
 
 use crate::arguments::{CommonArguments, DtypeName, RegionName};
 use crate::failure::Failure;
+use nn::device::DeviceError;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,8 @@ struct SettingsFile {
 pub(crate) struct Settings {
     pub(crate) model: Option<String>,
     pub(crate) dtype: DtypeName,
+    /// Where models compute.
+    pub(crate) device: nn::Device,
     /// Bytes that may be used.
     pub(crate) memory: Option<u64>,
     pub(crate) steps: Option<u32>,
@@ -66,7 +69,7 @@ impl Settings {
             return Err(Failure::usage(format!("there is no method `{method}`"))
                 .with_hint("the method is `edit-yourself`"));
         }
-        check_device(common.device.as_deref().or(file.device.as_deref()))?;
+        let device = device(common.device.as_deref().or(file.device.as_deref()))?;
         let dtype = match (common.dtype, file.dtype.as_deref()) {
             (Some(dtype), _) => dtype,
             (None, None | Some("f32")) => DtypeName::F32,
@@ -111,6 +114,7 @@ impl Settings {
         Ok(Self {
             model: common.model.clone().or(file.model),
             dtype,
+            device,
             memory,
             steps: common.steps.or(file.steps),
             seed: common.seed.or(file.seed).unwrap_or(0),
@@ -128,29 +132,34 @@ impl Settings {
     }
 }
 
-/// The processor is what this build computes on; other devices that the product knows are missing here.
-fn check_device(name: Option<&str>) -> Result<(), Failure> {
-    let Some(name) = name else {
-        return Ok(());
+/// The device of that name; `auto` is the processor, where everything was tried.
+fn device(name: Option<&str>) -> Result<nn::Device, Failure> {
+    let name = match name {
+        None | Some("auto") => "cpu",
+        Some(name) => name,
     };
-    let (kind, number) = match name.split_once(':') {
-        Some((kind, number)) => (kind, Some(number)),
-        None => (name, None),
-    };
-    match (kind, number) {
-        ("auto" | "cpu", None) => Ok(()),
-        ("vulkan" | "metal" | "cuda", None) => Err(no_device(name)),
-        ("cuda", Some(number)) if number.parse::<u32>().is_ok() => Err(no_device(name)),
-        _ => Err(Failure::usage(format!("there is no device `{name}`"))
-            .with_hint("use auto, cpu, cuda, cuda:N, vulkan or metal")),
+    if matches!(name, "vulkan" | "metal") {
+        return Err(missing(format!(
+            "this build can't use the device {name}; it has the processor{}",
+            if cfg!(feature = "cuda") {
+                " and cuda"
+            } else {
+                ""
+            }
+        )));
     }
+    nn::device::open(name).map_err(|error| match error {
+        DeviceError::Unknown(_) => Failure::usage(format!("there is no device `{name}`"))
+            .with_hint("use auto, cpu, cuda, cuda:N, vulkan or metal"),
+        DeviceError::NotBuilt(_) => missing(format!(
+            "this build computes on the processor; it can't use the device {name}"
+        )),
+        DeviceError::Refused { .. } => missing(error.to_string()),
+    })
 }
 
-fn no_device(name: &str) -> Failure {
-    Failure::missing(format!(
-        "this build computes on the processor; it can't use the device {name}"
-    ))
-    .with_hint("leave --device out, or give cpu")
+fn missing(message: String) -> Failure {
+    Failure::missing(message).with_hint("leave --device out, or give cpu")
 }
 
 /// A size such as `24GiB`, `1.5G`, `800 MB`, `123456`.
@@ -253,9 +262,9 @@ mod tests {
 
     #[test]
     fn devices_are_here_or_missing_or_nonsense() {
-        let class = |name| check_device(Some(name)).map_err(|failure| failure.text(true));
-        assert!(class("auto").is_ok() && class("cpu").is_ok() && check_device(None).is_ok());
-        for missing in ["cuda", "cuda:1", "vulkan", "metal"] {
+        let class = |name| device(Some(name)).map_err(|failure| failure.text(true));
+        assert!(class("auto").is_ok() && class("cpu").is_ok() && device(None).is_ok());
+        for missing in ["cuda:99", "vulkan", "metal"] {
             assert!(
                 class(missing).unwrap_err().contains("\"missing\""),
                 "{missing}"

@@ -7,6 +7,8 @@
 
 mod block;
 mod cases;
+#[cfg(feature = "cuda")]
+mod gpu;
 pub mod pair;
 
 use std::io::{BufRead, Write};
@@ -15,6 +17,8 @@ use std::time::Instant;
 use candle_core::{DType, Result};
 
 pub use cases::cases;
+#[cfg(feature = "cuda")]
+pub use gpu::{gpu_cases, serve_gpu};
 
 /// Something that can be run again and again.
 pub type Run = Box<dyn FnMut() -> Result<()>>;
@@ -68,8 +72,20 @@ impl Case {
 ///
 /// # Errors
 /// When input or output break.
-pub fn serve(input: impl BufRead, mut output: impl Write) -> std::io::Result<()> {
-    let cases = cases();
+pub fn serve(input: impl BufRead, output: impl Write) -> std::io::Result<()> {
+    let level = crate::device::cpu_level().name();
+    let version = format!("reword {} ({level})", env!("CARGO_PKG_VERSION"));
+    serve_cases(&cases(), &version, first, input, output)
+}
+
+/// [`serve`] for any cases; `first` prepares one and gives the memory of its first run.
+fn serve_cases(
+    cases: &[Case],
+    version: &str,
+    first: impl Fn(&Case) -> Result<(Run, u64)>,
+    input: impl BufRead,
+    mut output: impl Write,
+) -> std::io::Result<()> {
     let mut current: Option<Run> = None;
     for line in input.lines() {
         let line = line?;
@@ -85,8 +101,7 @@ pub fn serve(input: impl BufRead, mut output: impl Write) -> std::io::Result<()>
                     bytes.to_string()
                 })
         } else if line == "version" {
-            let level = crate::device::cpu_level().name();
-            Ok(format!("reword {} ({level})", env!("CARGO_PKG_VERSION")))
+            Ok(version.to_owned())
         } else if line == "run" {
             match &mut current {
                 Some(run) => timed(run).map_err(|error| error.to_string()),

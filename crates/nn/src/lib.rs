@@ -10,9 +10,11 @@ mod cpu;
 #[cfg(any(test, feature = "cuda"))]
 mod cuda;
 pub mod device;
+#[cfg(feature = "cuda")]
+pub mod gpu;
 pub mod layers;
 pub mod ops;
 pub mod parallel;
 pub mod weights;
 
-pub use candle_core::{DType, Device, Result, Tensor, Var};
+pub use candle_core::{DType, Device, DeviceLocation, Error, Result, Tensor, Var};

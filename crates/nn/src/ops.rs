@@ -19,7 +19,7 @@ pub mod rms_norm;
 pub mod rope;
 pub mod shuffle;
 pub mod silu;
-mod support;
+pub(crate) mod support;
 #[cfg(test)]
 pub(crate) mod testing;
 mod unary;

@@ -12,12 +12,16 @@
 //! Inference only: the exchanges have no gradient.
 
 mod channels;
+#[cfg(feature = "nccl")]
+mod nccl;
 mod ring;
 mod ulysses;
 
 use candle_core::{Result, Tensor};
 
 pub use channels::{Channels, channels};
+#[cfg(feature = "nccl")]
+pub use nccl::{Nccl, group_name};
 pub use ring::ring;
 pub use ulysses::{grid, ulysses};
 

@@ -65,6 +65,7 @@ impl JobKey {
             // How much memory a job has changes how fast it is, not what it makes.
             memory: _,
             precision,
+            device,
             resume: _,
         } = request;
         self.add_file("clip", clip)?;
@@ -90,6 +91,10 @@ impl JobKey {
             )
             .as_bytes(),
         );
+        // Another device rounds differently. The processor adds nothing, as in earlier keys.
+        if !device.is_cpu() {
+            self.add("device", format!("{:?}", device.location()).as_bytes());
+        }
         Ok(())
     }
 

@@ -99,6 +99,8 @@ pub struct RenderRequest {
     pub memory: Option<u64>,
     /// In which numbers the model computes.
     pub precision: Precision,
+    /// Where it computes.
+    pub device: candle_core::Device,
     /// Go on with a run that was stopped.
     pub resume: bool,
 }

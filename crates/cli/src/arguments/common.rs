@@ -35,7 +35,7 @@ pub(crate) struct CommonArguments {
     #[arg(long, global = true, env = "REWORD_METHOD", value_name = "NAME")]
     pub(crate) method: Option<String>,
 
-    /// Where to compute: auto, cpu, cuda, cuda:N, vulkan or metal; this build has the processor only [default: auto]
+    /// Where the model computes: auto, cpu, cuda, cuda:N, vulkan or metal; cuda needs a build with that feature, the last two are not there yet [default: auto, the processor]
     #[arg(long, global = true, env = "REWORD_DEVICE", value_name = "NAME")]
     pub(crate) device: Option<String>,
 

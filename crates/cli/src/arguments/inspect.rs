@@ -85,13 +85,13 @@ pub(crate) struct ForwardArguments {
 /// `reword bench`
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BenchArguments {
-    /// Which figures: sync, edit, lips, ops [default: sync and edit]
+    /// Which figures: sync, edit, lips, ops, gpu [default: sync and edit]
     pub(crate) name: Option<String>,
 
     /// For lips: clips whose mouths are made anew from their own sound, and from the next one's
     pub(crate) clips: Vec<PathBuf>,
 
-    /// For ops: only cases whose name holds this
+    /// For ops and gpu: only cases whose name holds this
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
 
@@ -99,11 +99,11 @@ pub(crate) struct BenchArguments {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
 
-    /// For ops: pairs of runs a case
+    /// For ops and gpu: pairs of runs a case
     #[arg(long, value_name = "N", default_value_t = 15)]
     pub(crate) rounds: usize,
 
-    /// For ops: seconds after which a case is cut short
+    /// For ops and gpu: seconds after which a case is cut short
     #[arg(long, value_name = "SECONDS", default_value_t = 6.0)]
     pub(crate) seconds: f64,
 
@@ -111,11 +111,11 @@ pub(crate) struct BenchArguments {
     #[arg(long)]
     pub(crate) cpu: bool,
 
-    /// For ops: the Python that has PyTorch
+    /// For ops and gpu: the Python that has PyTorch
     #[arg(long, value_name = "PROGRAM", default_value = "python3")]
     pub(crate) python: PathBuf,
 
-    /// For ops: a Markdown page that the tables are written to, in place of those of an earlier run
+    /// For ops and gpu: a Markdown page that the tables are written to, in place of those of an earlier run
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
 }

@@ -2,6 +2,7 @@
 //!
 //! The clips are made from the sample: its frames on a 1280x720 picture, played forwards and backwards.
 
+mod gpu;
 mod lips;
 mod ops;
 mod page;
@@ -48,6 +49,8 @@ pub(crate) fn run(
         Some("lips") => return lips::run(&arguments.clips, settings, terminal),
         Some("ops") => return ops::run(arguments, terminal),
         Some(ops::SERVE) => return ops::serve(arguments),
+        Some("gpu") => return gpu::run(arguments, settings, terminal),
+        Some(gpu::SERVE) => return gpu::serve(settings),
         _ => {}
     }
     let wanted = |name: &str| arguments.name.as_deref().is_none_or(|asked| asked == name);
@@ -55,7 +58,7 @@ pub(crate) fn run(
         let names: Vec<&str> = BENCHES
             .iter()
             .map(|(name, ..)| *name)
-            .chain(["lips", "ops"])
+            .chain(["lips", "ops", "gpu"])
             .collect();
         return Err(Failure::usage("there is no such figure")
             .with_hint(format!("the figures are {}", names.join(", "))));

@@ -189,6 +189,7 @@ pub(crate) fn render_request(
             DtypeName::F32 => Precision::F32,
             DtypeName::Bf16 => Precision::Bf16,
         },
+        device: settings.device.clone(),
         resume: settings.resume,
     })
 }

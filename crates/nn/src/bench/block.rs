@@ -1,4 +1,4 @@
-//! A block of the LTX transformer without its file: 1024 wide, 16 heads, 64 text tokens.
+//! A block of the LTX transformer without its file.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,29 @@ use crate::weights::View;
 
 pub(super) const WIDTH: usize = 1024;
 pub(super) const TOKENS: usize = 1536;
-const TEXT: usize = 64;
-const HEADS: usize = 16;
+
+/// How large a block is, and where it lies.
+#[derive(Debug, Clone)]
+pub(super) struct Size {
+    pub(super) width: usize,
+    pub(super) tokens: usize,
+    pub(super) text: usize,
+    pub(super) heads: usize,
+    pub(super) device: Device,
+}
+
+/// The block that the processor's figures are about.
+pub(super) const SMALL: Size = Size {
+    width: WIDTH,
+    tokens: TOKENS,
+    text: 64,
+    heads: 16,
+    device: Device::Cpu,
+};
 
 /// Weights, modulation and positions of the block.
 pub(super) struct Block {
+    size: Size,
     own: Attention,
     text: Attention,
     up: Linear,
@@ -28,7 +46,15 @@ pub(super) struct Block {
 
 impl Block {
     /// A block of noise; `learns` makes variables of its weights.
-    pub(super) fn new(dtype: DType, learns: bool) -> Result<Self> {
+    pub(super) fn new(size: Size, dtype: DType, learns: bool) -> Result<Self> {
+        let Size {
+            width,
+            tokens,
+            text,
+            heads,
+            ref device,
+        } = size;
+        let noise = |shape: &[usize], dtype: DType| noise(shape, dtype)?.to_device(device);
         let mut tensors = BTreeMap::new();
         let mut add = |name: String, shape: &[usize]| -> Result<()> {
             let weight = noise(shape, dtype)?;
@@ -42,42 +68,66 @@ impl Block {
         };
         for attention in ["attn1", "attn2"] {
             for part in ["to_q", "to_k", "to_v", "to_out.0"] {
-                add(format!("{attention}.{part}.weight"), &[WIDTH, WIDTH])?;
-                add(format!("{attention}.{part}.bias"), &[WIDTH])?;
+                add(format!("{attention}.{part}.weight"), &[width, width])?;
+                add(format!("{attention}.{part}.bias"), &[width])?;
             }
             for part in ["q_norm", "k_norm"] {
-                add(format!("{attention}.{part}.weight"), &[WIDTH])?;
+                add(format!("{attention}.{part}.weight"), &[width])?;
             }
         }
-        for (name, outputs, inputs) in [("up", 4 * WIDTH, WIDTH), ("down", WIDTH, 4 * WIDTH)] {
+        for (name, outputs, inputs) in [("up", 4 * width, width), ("down", width, 4 * width)] {
             add(format!("{name}.weight"), &[outputs, inputs])?;
             add(format!("{name}.bias"), &[outputs])?;
         }
-        let view = View::of_tensors(tensors, dtype, &Device::Cpu);
+        let view = View::of_tensors(tensors, dtype, device);
         let broken = |error: crate::weights::WeightsError| Error::Msg(error.to_string());
         let attention = |name: &str| {
-            Attention::load(&view.at(name), WIDTH, WIDTH, WIDTH, HEADS, 1e-5).map_err(broken)
+            Attention::load(&view.at(name), width, width, width, heads, 1e-5).map_err(broken)
         };
-        let angles = noise(&[TOKENS, WIDTH / 2], DType::F32)?;
+        let angles = noise(&[tokens, width / 2], DType::F32)?;
         Ok(Self {
             own: attention("attn1")?,
             text: attention("attn2")?,
-            up: Linear::load(&view.at("up"), WIDTH, 4 * WIDTH).map_err(broken)?,
-            down: Linear::load(&view.at("down"), 4 * WIDTH, WIDTH).map_err(broken)?,
+            up: Linear::load(&view.at("up"), width, 4 * width).map_err(broken)?,
+            down: Linear::load(&view.at("down"), 4 * width, width).map_err(broken)?,
             tables: (0..6)
-                .map(|_| noise(&[1, 1, WIDTH], dtype))
+                .map(|_| noise(&[1, 1, width], dtype))
                 .collect::<Result<_>>()?,
             cos: angles.cos()?,
             sin: angles.sin()?,
-            caption: noise(&[1, TEXT, WIDTH], dtype)?,
+            caption: noise(&[1, text, width], dtype)?,
+            size,
         })
     }
 
     /// The block for the last `tokens` tokens alone, and those tokens.
     pub(super) fn sparse(mut self, tokens: usize, dtype: DType) -> Result<(Self, Tensor)> {
-        self.cos = self.cos.narrow(0, TOKENS - tokens, tokens)?.contiguous()?;
-        self.sin = self.sin.narrow(0, TOKENS - tokens, tokens)?.contiguous()?;
-        Ok((self, noise(&[1, tokens, WIDTH], dtype)?))
+        let first = self.size.tokens - tokens;
+        self.cos = self.cos.narrow(0, first, tokens)?.contiguous()?;
+        self.sin = self.sin.narrow(0, first, tokens)?.contiguous()?;
+        let x = noise(&[1, tokens, self.size.width], dtype)?;
+        let x = x.to_device(&self.size.device)?;
+        Ok((self, x))
+    }
+
+    /// The block with its weights in 8 bits.
+    #[cfg(feature = "cuda")]
+    pub(super) fn in_eight_bits(mut self) -> Result<Self> {
+        let own = [&mut self.own, &mut self.text];
+        let layers = own.into_iter().flat_map(|attention| {
+            let Attention {
+                to_q,
+                to_k,
+                to_v,
+                to_out,
+                ..
+            } = attention;
+            [to_q, to_k, to_v, to_out]
+        });
+        for layer in layers.chain([&mut self.up, &mut self.down]) {
+            *layer = layer.in_eight_bits()?;
+        }
+        Ok(self)
     }
 
     /// Keys and values of context tokens, without their positions.
@@ -85,7 +135,7 @@ impl Block {
         self.own.keys_values(context, None)
     }
 
-    /// `x` `[1, N, WIDTH]` to the same; with `memory`, its keys and values stand in front.
+    /// `x` `[1, N, width]` to the same; with `memory`, its keys and values stand in front.
     pub(super) fn forward(&self, x: &Tensor, memory: Option<&KeysValues>) -> Result<Tensor> {
         let table = &self.tables;
         let rope = Some((&self.cos, &self.sin));

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 
-use super::block::{Block, TOKENS, WIDTH};
+use super::block::{Block, SMALL, TOKENS, WIDTH};
 use super::{Case, Run};
 use crate::layers::Linear;
 use crate::ops::{self, Activation, AttentionOptions, Conv3dOptions};
@@ -148,12 +148,12 @@ fn elements(cases: &mut Vec<Case>, dtype: DType) {
 
 fn blocks(cases: &mut Vec<Case>, dtype: DType) {
     cases.push(Case::new("dit-block 1024x1536", dtype, 55.4e9, move || {
-        let block = Block::new(dtype, false)?;
+        let block = Block::new(SMALL, dtype, false)?;
         let x = noise(&[1, TOKENS, WIDTH], dtype)?;
         Ok(forward(move || block.forward(&x, None)))
     }));
     cases.push(Case::new("dit-block-sparse 154", dtype, 0.0, move || {
-        let block = Block::new(dtype, false)?;
+        let block = Block::new(SMALL, dtype, false)?;
         let (block, x) = block.sparse(TOKENS / 10 + 1, dtype)?;
         let memory = block.memory(&noise(&[1, TOKENS - x.dim(1)?, WIDTH], dtype)?)?;
         Ok(forward(move || block.forward(&x, Some(&memory))))
@@ -163,7 +163,7 @@ fn blocks(cases: &mut Vec<Case>, dtype: DType) {
         dtype,
         0.0,
         move || {
-            let block = Block::new(dtype, false)?;
+            let block = Block::new(SMALL, dtype, false)?;
             let x = Var::from_tensor(&noise(&[1, TOKENS, WIDTH], dtype)?)?;
             Ok(train(move || block.forward(x.as_tensor(), None)))
         },
@@ -173,7 +173,7 @@ fn blocks(cases: &mut Vec<Case>, dtype: DType) {
         dtype,
         0.0,
         move || {
-            let block = Block::new(dtype, true)?;
+            let block = Block::new(SMALL, dtype, true)?;
             let x = Var::from_tensor(&noise(&[1, TOKENS, WIDTH], dtype)?)?;
             Ok(train(move || block.forward(x.as_tensor(), None)))
         },

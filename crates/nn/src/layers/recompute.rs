@@ -68,6 +68,18 @@ impl CustomOp1 for Tie {
         Ok((zero, 1.into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &candle_core::CudaStorage,
+        _: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let device = storage.device.clone();
+        let zero = device.alloc_zeros::<f32>(1)?;
+        let zero = candle_core::CudaStorage::wrap_cuda_slice(zero, device);
+        Ok((zero, 1.into()))
+    }
+
     fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).take())
     }
@@ -111,6 +123,29 @@ impl CustomOp1 for Recomputed {
                 result.dtype(),
                 result.device()
             ),
+        }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        _: &candle_core::CudaStorage,
+        _: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        use candle_core::backend::BackendStorage as _;
+        let inputs: Vec<Tensor> = self.inputs.iter().map(|(input, _)| input.clone()).collect();
+        let result = (self.f)(&inputs)?.detach().contiguous()?;
+        // The storage is taken whole, so it must hold nothing else.
+        let alone = (0, result.elem_count());
+        let result = if result.layout().contiguous_offsets() == Some(alone) {
+            result
+        } else {
+            result.affine(1.0, 0.0)?
+        };
+        let (storage, layout) = result.storage_and_layout();
+        match &*storage {
+            Storage::Cuda(storage) => Ok((storage.try_clone(layout)?, result.shape().clone())),
+            _ => bail!("recomputed: the result is on {:?}", result.device()),
         }
     }
 

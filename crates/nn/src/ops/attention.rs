@@ -16,7 +16,7 @@ use candle_core::backend::BackendStorage as _;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use half::bf16;
 
-use super::support::{Raw, apply3, on_kernels, tracked};
+use super::support::{Raw, apply3, on_gpu, on_kernels, tracked};
 use crate::cpu::attention::{self, Heads, Sizes};
 use crate::cpu::attention_backward as backward;
 use crate::cpu::buffer::unwritten;
@@ -175,7 +175,14 @@ impl Dims {
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions) -> Result<Tensor> {
     let dims = Dims::new(q, k, v, options)?;
     let bias = dims.key_bias(options.key_bias.as_ref())?;
-    if !on_kernels(q) || !on_kernels(k) || !on_kernels(v) || !attention::fits(dims.width) {
+    #[cfg(feature = "cuda")]
+    if on_gpu(q)
+        && let Some(sizes) = crate::cuda::ops::attention::sizes(q, &dims)?
+    {
+        let (q, k, v) = (dense(q)?, dense(k)?, dense(v)?);
+        return Ok(crate::cuda::ops::attention::attention(&q, &k, &v, bias.as_ref(), sizes)?.0);
+    }
+    if !fits(q, k, v, dims) {
         return slow::attention(q, k, v, dims, bias.as_ref());
     }
     let bias = match bias {
@@ -193,6 +200,11 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions)
             log_sums,
         },
     )
+}
+
+/// Whether the processor's kernels take these.
+fn fits(q: &Tensor, k: &Tensor, v: &Tensor, dims: Dims) -> bool {
+    [q, k, v].into_iter().all(|x| on_kernels(x) && !on_gpu(x)) && attention::fits(dims.width)
 }
 
 /// The tensor itself where each head's vector is contiguous: heads may lie anywhere.
@@ -217,7 +229,14 @@ pub fn with_log_sums(
 ) -> Result<(Tensor, Tensor)> {
     let dims = Dims::new(q, k, v, options)?;
     let bias = dims.key_bias(options.key_bias.as_ref())?;
-    if !on_kernels(q) || !on_kernels(k) || !on_kernels(v) || !attention::fits(dims.width) {
+    #[cfg(feature = "cuda")]
+    if on_gpu(q)
+        && let Some(sizes) = crate::cuda::ops::attention::sizes(q, &dims)?
+    {
+        let [q, k, v] = [q, k, v].map(|x| dense(&x.detach()));
+        return crate::cuda::ops::attention::attention(&q?, &k?, &v?, bias.as_ref(), sizes);
+    }
+    if !fits(q, k, v, dims) {
         let result = slow::attention(q, k, v, dims, bias.as_ref())?;
         return Ok((result, slow::log_sums(q, k, dims, bias.as_ref())?));
     }

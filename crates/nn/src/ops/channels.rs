@@ -35,6 +35,10 @@ impl ChannelNorm {
             bail!("a normalisation of channels got {:?}", x.dims());
         }
         let x = x.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if affine.is_none() && super::support::on_gpu(&x) {
+            return crate::cuda::ops::channels::normalise(&x, None, self.on_gpu());
+        }
         let Some((factor, summand)) = affine else {
             return apply1(&x, self);
         };
@@ -52,7 +56,24 @@ impl ChannelNorm {
                 );
             }
         }
+        #[cfg(feature = "cuda")]
+        if super::support::on_gpu(&x) {
+            return crate::cuda::ops::channels::normalise(&x, affine, self.on_gpu());
+        }
         apply3(&x, &factor.contiguous()?, &summand.contiguous()?, self)
+    }
+
+    #[cfg(feature = "cuda")]
+    const fn on_gpu(&self) -> crate::cuda::ops::channels::Norm {
+        crate::cuda::ops::channels::Norm {
+            groups: match self.over {
+                Over::Channels => 0,
+                Over::Groups(groups) => groups,
+            },
+            eps: self.eps as f32,
+            offset: self.offset,
+            silu: self.silu,
+        }
     }
 
     fn sizes(shape: &Shape) -> Sizes {

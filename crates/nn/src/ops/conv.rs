@@ -213,6 +213,10 @@ fn convolve(
     }
     let op = Conv { geometry, output };
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    #[cfg(feature = "cuda")]
+    if super::support::on_gpu(&x) {
+        return op.on_gpu(&x, &weight, bias);
+    }
     match bias {
         Some(bias) => apply3(&x, &weight, &bias.contiguous()?, op),
         None => apply2(&x, &weight, op),
@@ -226,6 +230,20 @@ struct Conv {
 }
 
 impl Conv {
+    #[cfg(feature = "cuda")]
+    fn on_gpu(self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let sizes = self.sizes(x.shape(), weight.shape())?;
+        let y = crate::cuda::ops::convolution::forward(&sizes, x, weight, bias)?;
+        let mut inputs = vec![x, weight];
+        inputs.extend(bias);
+        let kept = (x.clone(), weight.clone(), bias.cloned());
+        crate::cuda::op::done("conv", &inputs, y, move |_, grad| {
+            let (x, weight, bias) = &kept;
+            let (dx, dw, db) = self.backward(x, weight, bias.as_ref(), grad)?;
+            Ok(vec![dx, dw, db])
+        })
+    }
+
     fn sizes(&self, x: &Shape, weight: &Shape) -> Result<Sizes> {
         let (batch, channels, t, h, w) = x.dims5()?;
         let (outputs, _, kt, kh, kw) = weight.dims5()?;

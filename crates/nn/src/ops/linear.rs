@@ -88,6 +88,10 @@ pub(crate) fn linear_cached(
     if !on_kernels(x) || !on_kernels(weight) {
         return slow::linear(x, weight, bias, activation);
     }
+    #[cfg(feature = "cuda")]
+    if super::support::on_gpu(x) {
+        return crate::cuda::ops::linear::linear(x, weight, bias, activation);
+    }
     let learns = tracked(&[Some(x), Some(weight), bias]);
     // The gradient of an activation needs what went into it, so it stays an operation.
     let (fused, after) = if learns {
@@ -178,6 +182,10 @@ pub(crate) fn matrix(
     right: &Tensor,
     right_transposed: bool,
 ) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::support::on_gpu(left) {
+        return crate::cuda::ops::linear::matrix(left, left_transposed, right, right_transposed);
+    }
     let view = |l: &Layout| l.shape().dims2();
     let run = |ls: &CpuStorage, ll: &Layout, rs: &CpuStorage, rl: &Layout| {
         let ((lr, lc), (rr, rc)) = (view(ll)?, view(rl)?);
@@ -199,6 +207,10 @@ pub(crate) fn matrix(
 
 /// Sums `[rows, width]` over its rows, in `f32`.
 pub(crate) fn sum_rows(x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::support::on_gpu(x) {
+        return crate::cuda::ops::rows::sum_rows(x);
+    }
     let run = |s: &CpuStorage, l: &Layout| {
         let (rows, width) = l.shape().dims2()?;
         let at = TableAt {
@@ -294,13 +306,18 @@ pub(crate) fn linear_lora_cached(
     if loras.is_empty() {
         return linear_cached(x, weight, bias, activation, cache);
     }
-    let mut sum = linear_cached(x, weight, bias, Activation::None, cache)?;
+    let sum = linear_cached(x, weight, bias, Activation::None, cache)?;
+    activation.apply(&add_loras(sum, x, loras)?)
+}
+
+/// `sum` with the low-rank additions for `x`.
+pub(crate) fn add_loras(mut sum: Tensor, x: &Tensor, loras: &[Lora]) -> Result<Tensor> {
     for lora in loras {
         let inner = linear(x, &lora.down, None, Activation::None)?;
         let added = linear(&inner, &lora.up, None, Activation::None)?;
         sum = (sum + (added * lora.scale)?)?;
     }
-    activation.apply(&sum)
+    Ok(sum)
 }
 
 fn check(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {

@@ -47,12 +47,12 @@ pub fn gate_add(x: &Tensor, gate: &Tensor, y: &Tensor) -> Result<Tensor> {
         );
     }
     let at = table_at("gate_add", x, gate, x.dim(D::Minus1)?)?;
-    apply3(
-        &x.contiguous()?,
-        &gate.contiguous()?,
-        &y.contiguous()?,
-        GateAdd { at },
-    )
+    let (x, y) = (x.contiguous()?, y.contiguous()?);
+    #[cfg(feature = "cuda")]
+    if super::support::on_gpu(&x) {
+        return crate::cuda::ops::rows::gate_add(&x, gate, at, &y);
+    }
+    apply3(&x, &gate.contiguous()?, &y, GateAdd { at })
 }
 
 struct GateAdd {

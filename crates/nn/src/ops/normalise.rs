@@ -47,6 +47,16 @@ pub(crate) fn apply(
         summand: at(summand)?,
     };
     let x = x.contiguous()?;
+    #[cfg(feature = "cuda")]
+    if super::support::on_gpu(&x) {
+        let norm = crate::cuda::ops::rows::Norm {
+            kind,
+            eps: op.eps,
+            offset,
+        };
+        let (factor, summand) = (factor.zip(op.factor), summand.zip(op.summand));
+        return crate::cuda::ops::rows::normalise(&x, factor, summand, norm);
+    }
     match (factor, summand) {
         (None, None) => apply1(&x, op),
         (Some(factor), None) => apply2(&x, &factor.contiguous()?, op),

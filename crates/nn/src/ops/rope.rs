@@ -43,12 +43,12 @@ pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
         );
     }
     let table = |t: &Tensor| t.detach().to_dtype(DType::F32)?.contiguous();
-    apply3(
-        &x.contiguous()?,
-        &table(cos)?,
-        &table(sin)?,
-        Rope { at, sign: 1.0 },
-    )
+    let (x, cos, sin) = (x.contiguous()?, table(cos)?, table(sin)?);
+    #[cfg(feature = "cuda")]
+    if super::support::on_gpu(&x) {
+        return crate::cuda::ops::rows::rope(&x, &cos, &sin, at);
+    }
+    apply3(&x, &cos, &sin, Rope { at, sign: 1.0 })
 }
 
 struct Rope {

@@ -55,7 +55,19 @@ where
 
 /// Whether the kernels take this tensor.
 pub(crate) fn on_kernels(x: &Tensor) -> bool {
-    x.device().is_cpu() && has_kernels(x.dtype()) && x.elem_count() > 0
+    on_gpu(x) || (x.device().is_cpu() && has_kernels(x.dtype()) && x.elem_count() > 0)
+}
+
+/// Whether the GPU's kernels take this tensor.
+#[cfg(feature = "cuda")]
+pub(crate) fn on_gpu(x: &Tensor) -> bool {
+    crate::cuda::memory::takes(x)
+}
+
+/// See above; there are none in this build.
+#[cfg(not(feature = "cuda"))]
+pub(crate) const fn on_gpu(_: &Tensor) -> bool {
+    false
 }
 
 /// Whether a gradient may be asked for.

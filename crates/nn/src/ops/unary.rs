@@ -11,7 +11,12 @@ struct Unary(Function);
 
 /// Applies `function` to every element.
 pub(crate) fn apply(function: Function, x: &Tensor) -> Result<Tensor> {
-    apply1(&x.contiguous()?, Unary(function))
+    let x = x.contiguous()?;
+    #[cfg(feature = "cuda")]
+    if super::support::on_gpu(&x) {
+        return crate::cuda::ops::elements::apply(function, &x);
+    }
+    apply1(&x, Unary(function))
 }
 
 impl CustomOp1 for Unary {

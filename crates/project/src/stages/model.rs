@@ -26,7 +26,7 @@ pub(crate) fn load(request: &RenderRequest) -> Result<Model, ProjectError> {
         ))
         .with_hint("leave --region out"));
     }
-    let device = Device::Cpu;
+    let device = request.device.clone();
     let dtype = match request.precision {
         Precision::F32 => DType::F32,
         Precision::Bf16 => DType::BF16,

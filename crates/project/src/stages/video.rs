@@ -8,7 +8,7 @@ use crate::request::VideoRequest;
 use crate::stages::loras;
 use crate::watch::Watch;
 use crate::{JobKey, Precision, ProjectError, RegionRequest, RenderRequest, VideoFiles};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use diffusion::{CacheConfig, Guidance, GuidanceSchedule, Pass, Preset, Schedule, ShiftedWindows};
 use media::VideoInfo;
 use methods::ltx_video::{Captions, LtxVideo};
@@ -55,7 +55,7 @@ pub(crate) fn load(
         ))
         .with_hint("leave --region out"));
     }
-    let device = Device::Cpu;
+    let device = request.device.clone();
     let dtype = match request.precision {
         Precision::F32 => DType::F32,
         Precision::Bf16 => DType::BF16,
@@ -151,9 +151,14 @@ fn caption(
     hidden: &Tensor,
     mask: &Tensor,
 ) -> Result<models::ltx::Caption, ProjectError> {
+    let device = network.transformer().device();
+    let here = |x: &Tensor| {
+        x.to_device(device)
+            .map_err(|error| ProjectError::fault("generate", error))
+    };
     network
         .transformer()
-        .caption(hidden, Some(mask))
+        .caption(&here(hidden)?, Some(&here(mask)?))
         .map_err(|error| ProjectError::fault("generate", error))
 }
 

@@ -19,23 +19,24 @@ const TWIN: &str = include_str!("../../../../../tools/bench/torch_ops.py");
 const MIB: f64 = 1_048_576.0;
 
 /// What the tensor layer is meant to reach, as a part of PyTorch's time: by the beginning of a case's name.
-const GOALS: [(&str, f64); 6] = [
+const GOALS: [(&str, f64); 7] = [
     ("linear ", 1.0),
     ("attention ", 1.0),
     ("conv3d ", 1.0),
     ("dit-block ", 0.9),
     ("dit-block-train-x ", 1.0),
     ("dit-block-train ", 1.0),
+    ("ltx-block ", 1.0),
 ];
 
 /// The same for tokens of which few are computed, as a part of our own time for all.
 const SPARSE_GOAL: f64 = 0.2;
 
 /// The measured case.
-struct Row {
-    name: String,
-    flop: f64,
-    ours: [f64; 3],
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) flop: f64,
+    pub(super) ours: [f64; 3],
     theirs: Option<[f64; 3]>,
     /// Of the pairs.
     ratio: Option<[f64; 3]>,
@@ -139,7 +140,7 @@ pub(super) fn run(arguments: &BenchArguments, terminal: &Terminal) -> Result<(),
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err takes")]
-fn failure(error: PairError) -> Failure {
+pub(super) fn failure(error: PairError) -> Failure {
     match error {
         PairError::Process { .. } => Failure::missing(error.to_string()),
         PairError::Refused { .. } => Failure::fault(error.to_string()),
@@ -163,7 +164,7 @@ fn start(arguments: &BenchArguments, threads: usize) -> Result<(Side, Option<Sid
 }
 
 impl Row {
-    fn new(name: &str, flop: f64, runs: &Runs, cpu: bool) -> Self {
+    pub(super) fn new(name: &str, flop: f64, runs: &Runs, cpu: bool) -> Self {
         let times = |samples: &[Sample]| -> Vec<f64> {
             let of = |s: &Sample| if cpu { s.processor } else { s.seconds };
             samples.iter().map(of).collect()
@@ -187,7 +188,7 @@ impl Row {
     }
 }
 
-fn tell(row: &Row, terminal: &Terminal) {
+pub(super) fn tell(row: &Row, terminal: &Terminal) {
     if terminal.json() {
         let value = json!({
             "case": row.name, "rounds": row.rounds, "seconds": row.ours, "pytorch_seconds": row.theirs,
@@ -210,7 +211,7 @@ fn tell(row: &Row, terminal: &Terminal) {
 }
 
 /// The rows as Markdown.
-fn table(rows: &[Row]) -> String {
+pub(super) fn table(rows: &[Row]) -> String {
     let mut text = String::from(
         "Times are medians in ms with the quartiles behind them, of the number of pairs in the last column; the ratio \
          is the median of the pairs' ratios, which says more than the ratio of the medians where other programs run \
@@ -248,7 +249,7 @@ fn table(rows: &[Row]) -> String {
         } else {
             none()
         };
-        let peaks = if row.name.starts_with("dit-block") {
+        let peaks = if row.name.contains("-block") {
             let mib = |bytes: u64| bytes as f64 / MIB;
             let theirs = row
                 .theirs

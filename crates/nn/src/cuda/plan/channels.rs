@@ -45,11 +45,6 @@ impl ChannelNorm {
         }
     }
 
-    /// Elements of the sums of a backward pass: `[2, B, C]`, for factors and for summands.
-    pub(crate) const fn sums(&self) -> usize {
-        2 * self.batch * self.channels
-    }
-
     fn fields(&self) -> Fields {
         let (factor, summand, rows) = self.affine.unwrap_or((At::NOTHING, At::NOTHING, 1));
         Fields::default()
@@ -119,7 +114,7 @@ impl ChannelNorm {
             .fields(self.fields())
     }
 
-    /// The gradient of `x`, and the sums for factors and summands.
+    /// The gradient of `x`, and the sums `[2, B, C]` for factors and for summands.
     pub(crate) fn backward(
         &self,
         x: At,

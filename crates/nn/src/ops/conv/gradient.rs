@@ -69,6 +69,16 @@ impl Conv {
         grad: &Tensor,
     ) -> Result<Tensor> {
         let sizes = self.sizes(x.shape(), weight.shape())?;
+        #[cfg(feature = "cuda")]
+        if crate::ops::support::on_gpu(x) {
+            return crate::cuda::ops::convolution::weight_gradient(
+                &sizes,
+                &x.detach(),
+                grad,
+                weight,
+            )?
+            .to_dtype(weight.dtype());
+        }
         let level = Level::current();
         let run = |xs: &CpuStorage, xl: &Layout, gs: &CpuStorage, gl: &Layout| {
             by_dtype!(xs.dtype(), T => {
