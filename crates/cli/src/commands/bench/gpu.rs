@@ -100,9 +100,10 @@ mod measured {
                 return Err(Failure::stopped("stopped; nothing is written"));
             }
             // What has no twin is measured alone.
-            let twin = theirs
+            let known = theirs
                 .as_mut()
-                .filter(|side| side.prepare(&case.name).is_ok());
+                .is_some_and(|side| side.prepare(&case.name).is_ok());
+            let twin = if known { theirs.as_mut() } else { None };
             let limit = Duration::from_secs_f64(arguments.seconds.clamp(0.0, 3600.0));
             match compare(&case.name, &mut ours, twin, arguments.rounds, limit) {
                 Ok(runs) => {
