@@ -14,8 +14,8 @@ pub(crate) use data::{
     SynthArguments,
 };
 pub(crate) use editing::{
-    ChangeArguments, DubArguments, EditArguments, ModelArguments, PlanArguments, PlanFormat,
-    SyncArguments,
+    BlockEnds, ChangeArguments, DubArguments, EditArguments, EditOrder, ModelArguments,
+    PlanArguments, PlanFormat, SyncArguments,
 };
 pub(crate) use eval::{EvalArguments, LpipsName};
 pub(crate) use inspect::{BenchArguments, ForwardArguments, ModelsArguments, ModelsCommand};

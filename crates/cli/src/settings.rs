@@ -86,9 +86,10 @@ impl Settings {
             (None, None | Some("lip")) => RegionName::Lip,
             (None, Some("face")) => RegionName::Face,
             (None, Some("head")) => RegionName::Head,
+            (None, Some("whole")) => RegionName::Whole,
             (None, Some(other)) => {
                 return Err(Failure::usage(format!("there is no region `{other}`"))
-                    .with_hint("use lip, face or head"));
+                    .with_hint("use lip, face, head or whole"));
             }
         };
         for (flag, value) in [("--from", common.from), ("--to", common.to)] {

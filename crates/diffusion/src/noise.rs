@@ -16,6 +16,8 @@ pub enum Purpose {
     Decode,
     /// Fresh noise of a stochastic step.
     Step,
+    /// Where a second pass, at another size, starts.
+    SecondPass,
 }
 
 /// Names one draw.
@@ -55,6 +57,7 @@ impl NoiseSource for ChaChaNoise {
             Purpose::Start => 1,
             Purpose::Decode => 2,
             Purpose::Step => 3,
+            Purpose::SecondPass => 4,
         };
         let words = [self.seed, purpose, key.index, 0];
         for (part, word) in bytes.chunks_exact_mut(8).zip(words) {

@@ -43,4 +43,5 @@ pub use mouth::{HeardMouths, MOUTH, Mouth, SaidMouths, mouth_of};
 pub use plan::{Block, Stretch};
 pub use quiet::{Quiet, at_rest, resting_mouth};
 pub use references::{Candidate, OPENINGS, References};
+pub(crate) use sound::Sound as SoundOf;
 pub use sound::mean_spectrum;

@@ -2,6 +2,8 @@
 
 pub mod edit_yourself;
 mod error;
+mod hearing;
 pub mod ltx_video;
 
 pub use error::{BoxError, MethodError, Result};
+pub use hearing::{SoundEncoder, SoundEncoderConfig};

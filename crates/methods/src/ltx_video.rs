@@ -4,9 +4,14 @@
 //! outside. Clean tokens are the temporal inpainting of the base model: what an edit fills
 //! without any adapter.
 
+mod beside;
 mod cached;
+mod decode;
+mod encode;
 mod job;
+mod mask;
 mod model;
+mod parts;
 mod sequence;
 mod span;
 mod two_pass;
@@ -15,13 +20,18 @@ use candle_core::{DType, Tensor};
 use diffusion::schedule::next_time;
 use diffusion::{Branches, Pass, StgMode, euler};
 use models::lora::LoraStack;
-use models::ltx::{Caption, Inputs, Perturbation, Rope, SkipMode, Transformer};
+use models::ltx::{
+    AudioMemory, AudioQueries, Caption, Inputs, Perturbation, Rope, SkipMode, Transformer,
+};
 
+pub use beside::{Beside, Faces};
 pub use cached::{BranchCaches, Pairs};
-pub use job::{MadePicture, PictureSource, SpanJob, SpanObserver, SpanProgress, SpanRange};
+pub use job::{MadePicture, Order, PictureSource, SpanJob, SpanObserver, SpanProgress, SpanRange};
+pub use mask::{Area, LatentMask, Made};
 pub use model::LtxVideo;
-pub use sequence::{Grid, Sequence};
-pub use span::Captions;
+pub use parts::{Parts, PartsConfig};
+pub use sequence::{Grid, Sequence, SequenceSound};
+pub use span::{Captions, SpanInputs};
 pub use two_pass::{SecondPass, second_pass};
 
 use crate::error::Result;
@@ -32,6 +42,18 @@ pub enum Branch {
     Negative,
     Positive,
     Perturbed,
+    /// Without sound.
+    Silent,
+}
+
+/// Sound that a denoise follows.
+#[derive(Debug, Clone, Copy)]
+pub struct Sound<'a> {
+    pub memory: &'a AudioMemory,
+    /// The tokens that hear it: the mask of EditYourself eq. 6.
+    pub queries: &'a AudioQueries,
+    /// Weight of the sound over no sound; 1 is the sound's own velocity.
+    pub guidance: f64,
 }
 
 /// Tokens that are known, with how firmly: 1 stays as it is, 0 is made anew, between them a
@@ -65,6 +87,7 @@ pub struct Denoise<'a> {
     pub negative: Option<&'a Caption>,
     pub pass: &'a Pass,
     pub known: Option<&'a Known>,
+    pub sound: Option<Sound<'a>>,
 }
 
 impl Denoise<'_> {
@@ -145,7 +168,10 @@ impl Denoise<'_> {
                 timestep: &timestep,
                 rope: self.rope,
                 caption,
-                audio: None,
+                audio: self
+                    .sound
+                    .filter(|_| branch != Branch::Silent)
+                    .map(|sound| (sound.memory, sound.queries)),
                 context: None,
                 perturbation: skip,
                 self_bias: None,
@@ -169,13 +195,24 @@ impl Denoise<'_> {
         } else {
             None
         };
+        let silent = match self.sound {
+            Some(sound) if (sound.guidance - 1.0).abs() > f64::EPSILON => {
+                let silent = run(Branch::Silent, self.positive, None)?;
+                Some((silent, sound.guidance - 1.0))
+            }
+            _ => None,
+        };
         let noised = self.noised(x)?;
-        Ok(step.guidance.combine(&Branches {
+        let velocity = step.guidance.combine(&Branches {
             positive: &positive,
             negative: negative.as_ref(),
             perturbed: perturbed.as_ref(),
             noised: noised.as_ref(),
-        })?)
+        })?;
+        Ok(match silent {
+            Some((silent, weight)) => (velocity + ((positive - silent)? * weight)?)?,
+            None => velocity,
+        })
     }
 
     /// `[B]`, or `[B, N]` where tokens differ.

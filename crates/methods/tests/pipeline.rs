@@ -126,6 +126,7 @@ fn verify_trajectories_in_all_skip_modes() {
             negative: Some(&negative),
             pass: &pass,
             known: None,
+            sound: None,
         };
         let found = denoise.run(&start, None).unwrap();
         let error = error(&found, &fixture.get(&format!("out.{name}")));
@@ -176,7 +177,7 @@ fn verify_second_pass_parity() {
         .renamed(&KeyMap::new().prefix("upsampler.", ""))
         .unwrap();
     let config = UpsamplerConfig::from_json(&json).unwrap();
-    let upsampler = Upsampler::load(&weights, &config, DType::F32, &Device::Cpu).unwrap();
+    let upsampler = Upsampler::load(&weights, &config, &Device::Cpu).unwrap();
     let first = fixture.get("out.attention_values");
     let first = first
         .transpose(1, 2)
@@ -198,6 +199,7 @@ fn verify_second_pass_parity() {
         negative: Some(&fixture.caption("in.negative")),
         pass: &pass,
         known: None,
+        sound: None,
     };
     let found = denoise.run(&tokens(&second.start), None).unwrap();
     let error = error(&found, &fixture.get("out.second"));
@@ -216,6 +218,7 @@ fn a_cache_with_threshold_zero_changes_nothing_and_a_larger_one_spares_steps() {
         negative: Some(&fixture.caption("in.negative")),
         pass: &pass,
         known: None,
+        sound: None,
     };
     let start = tokens(&fixture.get("in.noise"));
     let plain = denoise.run(&start, None).unwrap();
@@ -256,6 +259,7 @@ fn known_tokens_stay_and_others_are_made() {
             negative: None,
             pass: &pass,
             known: known.as_ref(),
+            sound: None,
         };
         denoise.run(&start, None).unwrap()
     };
@@ -287,6 +291,7 @@ fn a_run_without_adapters_is_a_plain_run() {
         negative: None,
         pass: &pass,
         known: None,
+        sound: None,
     };
     let start = tokens(&fixture.get("in.noise"));
     let plain = denoise.run(&start, None).unwrap();

@@ -8,7 +8,7 @@ use diffusion::{
     CacheConfig, ChaChaNoise, Ends, Guidance, GuidanceSchedule, NoiseKey, NoiseSource, Pass,
     Purpose, Schedule, ShiftedWindows, State,
 };
-use methods::ltx_video::{Denoise, Grid, Known, Sequence};
+use methods::ltx_video::{Beside, Denoise, Grid, Known, LatentMask, Sequence};
 use models::ModelFile;
 use models::ltx::{Caption, Transformer, TransformerConfig};
 use nn::weights::KeyMap;
@@ -92,6 +92,7 @@ struct Case<'a> {
     pass: Pass,
     windows: ShiftedWindows,
     known: Vec<bool>,
+    masks: Vec<LatentMask>,
     clean: Tensor,
     cache: Option<CacheConfig>,
 }
@@ -103,6 +104,16 @@ impl<'a> Case<'a> {
             pass: pass(),
             windows,
             clean: fixture.noise(7, known.len()),
+            masks: known
+                .iter()
+                .map(|known| {
+                    if *known {
+                        LatentMask::Known
+                    } else {
+                        LatentMask::Whole
+                    }
+                })
+                .collect(),
             known,
             cache: None,
         }
@@ -117,15 +128,17 @@ impl<'a> Case<'a> {
             windows: self.windows,
             grid: GRID,
             clean: &self.clean,
-            known: &self.known,
-            keyframes: true,
+            masks: &self.masks,
+            beside: Beside::Keyframes,
+            faces: None,
+            sound: None,
             cache: self.cache.as_ref(),
         }
     }
 
     fn run(&self) -> Tensor {
         let noise = self.fixture.noise(1, self.known.len());
-        self.sequence().run(&noise, None, |_| Ok(())).unwrap()
+        self.sequence().run(&noise, None, |_, _| Ok(())).unwrap()
     }
 
     /// The same tokens through [`Denoise::run`].
@@ -152,6 +165,7 @@ impl<'a> Case<'a> {
             negative: Some(&self.fixture.negative),
             pass: &self.pass,
             known: known.as_ref(),
+            sound: None,
         };
         denoise
             .run(&noise.reshape(shape).unwrap(), None)
@@ -229,10 +243,10 @@ fn windows_without_a_known_latent_see_the_nearest_ones() {
     let with = middle(&case.run());
     let noise = fixture.noise(1, 6);
     let alone = Sequence {
-        keyframes: false,
+        beside: Beside::Nothing,
         ..case.sequence()
     };
-    let alone = middle(&alone.run(&noise, None, |_| Ok(())).unwrap());
+    let alone = middle(&alone.run(&noise, None, |_, _| Ok(())).unwrap());
     assert_ne!(with, alone);
     case.clean = (&case.clean * 0.5).unwrap();
     assert_ne!(with, middle(&case.run()));
@@ -255,7 +269,7 @@ fn a_walk_goes_on_from_any_step() {
     let mut states = Vec::new();
     let whole = case
         .sequence()
-        .run(&noise, None, |walk| {
+        .run(&noise, None, |walk, _| {
             states.push(walk.save().to_bytes().unwrap());
             Ok(())
         })
@@ -264,7 +278,7 @@ fn a_walk_goes_on_from_any_step() {
         let state = State::from_bytes(state).unwrap();
         let resumed = case
             .sequence()
-            .run(&noise, Some(&state), |_| Ok(()))
+            .run(&noise, Some(&state), |_, _| Ok(()))
             .unwrap();
         assert_eq!(bits(&resumed), bits(&whole));
     }

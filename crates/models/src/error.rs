@@ -56,7 +56,8 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    pub(crate) fn config(part: &'static str, reason: impl Into<String>) -> Self {
+    /// A config that does not hold together.
+    pub fn config(part: &'static str, reason: impl Into<String>) -> Self {
         Self::Config {
             part,
             reason: reason.into(),

@@ -120,6 +120,25 @@ impl WhisperEncoder {
     /// # Errors
     /// When the shape is another.
     pub fn hidden_states(&self, mel: &Tensor) -> Result<Tensor> {
+        let (mut states, last) = self.states(mel)?;
+        states.push(self.layer_norm.forward(&last)?);
+        Ok(Tensor::stack(&states, 1)?)
+    }
+
+    /// The same mel frames to the outputs of all blocks `[B, layers, T / 2, C]`, `f32`, the last
+    /// one before the final norm: the B block outputs of `EditYourself` 3.2.
+    ///
+    /// # Errors
+    /// When the shape is another.
+    pub fn block_outputs(&self, mel: &Tensor) -> Result<Tensor> {
+        let (mut states, last) = self.states(mel)?;
+        states.push(last);
+        // In front of the first block's output stands the embedding.
+        Ok(Tensor::stack(states.get(1..).unwrap_or_default(), 1)?)
+    }
+
+    /// Embedding and outputs of all blocks but the last, and the last one's.
+    fn states(&self, mel: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
         let config = &self.config;
         let (_, bands, frames) = mel.dims3()?;
         let wanted = 2 * config.max_source_positions;
@@ -147,8 +166,7 @@ impl WhisperEncoder {
             states.push(x.clone());
             x = layer.forward(&x, self.dtype)?;
         }
-        states.push(self.layer_norm.forward(&x)?);
-        Ok(Tensor::stack(&states, 1)?)
+        Ok((states, x))
     }
 }
 

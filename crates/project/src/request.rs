@@ -26,6 +26,8 @@ pub enum RegionRequest {
     Face,
     /// The head with its hair.
     Head,
+    /// The whole picture.
+    Whole,
 }
 
 impl RegionRequest {
@@ -35,6 +37,7 @@ impl RegionRequest {
             Self::Lip => "lip",
             Self::Face => "face",
             Self::Head => "head",
+            Self::Whole => "whole",
         }
     }
 }
@@ -50,7 +53,7 @@ pub enum Precision {
 }
 
 impl RenderRequest {
-    /// The model that makes whole pictures of what is not recorded, where the job uses one.
+    /// The model that makes whole pictures of what is not recorded and does not hear, where the job uses one.
     pub fn fills(&self) -> Option<&VideoRequest> {
         self.video.as_ref().filter(|video| video.adapter.is_none())
     }
@@ -129,6 +132,16 @@ pub struct VideoRequest {
     pub prompt_cache: Option<PathBuf>,
     /// What `reword models fit-cache` wrote, to spare steps; nothing to compute all.
     pub step_cache: Option<PathBuf>,
+    /// Make everything at a smaller size first, then again at twice that, by the latent upsampler.
+    pub two_passes: bool,
+    /// How blocks lie at the ends of a stretch; nothing for the model's own.
+    pub ends: Option<diffusion::Ends>,
+    /// Whether the output's frames are laid out before they are encoded, or the recording's latents put in another order.
+    pub order: methods::ltx_video::Order,
+    /// Weight of the prompt over the negative one at every step; nothing for the settings' own.
+    pub guidance: Option<f64>,
+    /// Weight of the whole model over one without some of its attention at every step; nothing for the settings' own.
+    pub stg: Option<f64>,
 }
 
 /// What should change in what is said.

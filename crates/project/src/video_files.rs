@@ -19,6 +19,10 @@ pub struct VideoFiles {
     pub text_encoder: Option<PathBuf>,
     /// `tokenizer.json` or `spiece.model`, or the folder with it.
     pub tokenizer: Option<PathBuf>,
+    /// The latent upsampler for a second pass.
+    pub upsampler: Option<PathBuf>,
+    /// Whisper, for parts that hear by it and do not hold it.
+    pub sound_encoder: Option<PathBuf>,
     /// The released settings by name; none to tell them from the weights.
     pub preset: Option<String>,
 }
@@ -26,7 +30,8 @@ pub struct VideoFiles {
 /// The video model that a path means: an official file with transformer and autoencoder, a folder with one, or
 /// diffusers' folder of folders. Nothing for a file of another make.
 ///
-/// Text encoder and tokenizer are looked for beside them, as `text_encoder` and `tokenizer`.
+/// Text encoder and tokenizer are looked for beside them, as `text_encoder` and `tokenizer`; so are `latent_upsampler`
+/// and `sound_encoder`.
 pub fn video_files(path: &Path) -> Result<Option<VideoFiles>, ProjectError> {
     let beside = if path.is_dir() {
         Some(path)
@@ -47,6 +52,8 @@ pub fn video_files(path: &Path) -> Result<Option<VideoFiles>, ProjectError> {
         vae,
         text_encoder: part("text_encoder"),
         tokenizer: part("tokenizer"),
+        upsampler: part("latent_upsampler"),
+        sound_encoder: part("sound_encoder"),
         preset: None,
     }))
 }

@@ -21,6 +21,8 @@ pub(crate) enum RegionName {
     Face,
     /// The head with its hair
     Head,
+    /// The whole picture
+    Whole,
 }
 
 /// Flags common to all commands. Every one can also be set by a `REWORD_*` variable or in `reword.toml`.

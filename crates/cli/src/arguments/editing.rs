@@ -63,9 +63,49 @@ pub(crate) struct ModelArguments {
     #[arg(long, value_name = "TEXT")]
     pub(crate) negative_prompt: Option<String>,
 
+    /// Make pictures at a smaller size first, then again at twice that, as LTX-Video's own pipeline does; takes the
+    /// latent upsampler
+    #[arg(long)]
+    pub(crate) two_pass: bool,
+
+    /// How strongly pictures follow the prompt, over the negative one [default: the settings of the weights]
+    #[arg(long, value_name = "WEIGHT")]
+    pub(crate) guidance: Option<f64>,
+
+    /// How strongly pictures are led away from those of a model with less attention [default: the settings of the weights]
+    #[arg(long, value_name = "WEIGHT")]
+    pub(crate) stg: Option<f64>,
+
+    /// How the blocks of a long stretch lie at its ends [default: averaged]
+    #[arg(long, value_enum)]
+    pub(crate) block_ends: Option<BlockEnds>,
+
+    /// Whether frames are put in their new order before they are encoded, or latents after it, as the paper does
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) order: EditOrder,
+
     /// Spare steps where little changes, by what `reword models fit-cache` wrote [default: compute all]
     #[arg(long, value_name = "FILE")]
     pub(crate) step_cache: Option<PathBuf>,
+}
+
+/// How moving blocks end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BlockEnds {
+    /// Full blocks that overlap, and what they say averaged
+    Averaged,
+    /// The last frames share a block with the first
+    Circular,
+}
+
+/// What is put in order first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EditOrder {
+    /// Frames: an edit lands on its frame
+    #[default]
+    Pixels,
+    /// Latents, each with the recorded frames before it as its past
+    Latents,
 }
 
 /// `reword edit`

@@ -133,6 +133,17 @@ pub(crate) fn chosen(name: Option<&str>) -> Result<(Option<PathBuf>, Option<Vide
     published(model).map(|files| (None, Some(files)))
 }
 
+/// Whether `--model` means one that makes whole pictures; it needs not be here.
+pub(crate) fn makes_pictures(name: Option<&str>) -> Result<bool, Failure> {
+    let published = name
+        .filter(|name| !Path::new(name).exists())
+        .and_then(models::registry::find);
+    if let Some(model) = published {
+        return Ok(model.preset.is_some());
+    }
+    Ok(chosen(name)?.1.is_some())
+}
+
 /// The files of a published video model, or what is missing, under which terms, and the command that fetches it.
 fn published(model: &PublishedModel) -> Result<VideoFiles, Failure> {
     let Some(preset) = model.preset else {
@@ -162,6 +173,10 @@ fn published(model: &PublishedModel) -> Result<VideoFiles, Failure> {
         // Shards lie in one folder.
         text_encoder: first(Some(Network::T5)).and_then(|file| file.parent().map(Path::to_owned)),
         tokenizer: first(None),
+        upsampler: first(Some(Network::Upsampler)),
+        sound_encoder: models::registry::find("whisper-small")
+            .and_then(|model| model.files().next())
+            .and_then(|file| hub.cached(file)),
         preset: Some(preset.to_owned()),
     })
 }

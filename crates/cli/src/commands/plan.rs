@@ -14,7 +14,14 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let change = shared::change(arguments.change, settings)?;
     let face = shared::face(settings)?;
-    let plan = project::plan(&arguments.clip, &change, face, &mut terminal.progress())?;
+    let of_pictures = super::models::makes_pictures(settings.model.as_deref())?;
+    let plan = project::plan(
+        &arguments.clip,
+        &change,
+        face,
+        of_pictures,
+        &mut terminal.progress(),
+    )?;
     let format = match arguments.format {
         PlanFormat::Table if terminal.json() => project::PlanFormat::Json,
         PlanFormat::Table => project::PlanFormat::Table,

@@ -1,6 +1,8 @@
 //! What several commands do the same way.
 
-use crate::arguments::{ChangeArguments, DtypeName, ModelArguments, RegionName};
+use crate::arguments::{
+    BlockEnds, ChangeArguments, DtypeName, EditOrder, ModelArguments, RegionName,
+};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
@@ -149,6 +151,11 @@ pub(crate) fn render_request(
         ("--prompt", arguments.prompt.is_some()),
         ("--negative-prompt", arguments.negative_prompt.is_some()),
         ("--step-cache", arguments.step_cache.is_some()),
+        ("--two-pass", arguments.two_pass),
+        ("--guidance", arguments.guidance.is_some()),
+        ("--stg", arguments.stg.is_some()),
+        ("--block-ends", arguments.block_ends.is_some()),
+        ("--order", arguments.order != EditOrder::default()),
     ];
     if files.is_none()
         && let Some((flag, _)) = for_video.iter().find(|(_, given)| *given)
@@ -158,6 +165,8 @@ pub(crate) fn render_request(
                 .with_hint("give one with --model, such as ltx-13b"),
         );
     }
+    let guidance = weight("--guidance", arguments.guidance)?;
+    let stg = weight("--stg", arguments.stg)?;
     let video = files.map(|files| VideoRequest {
         files,
         adapter: arguments.adapter,
@@ -165,6 +174,17 @@ pub(crate) fn render_request(
         negative: arguments.negative_prompt,
         prompt_cache: prompt_cache(),
         step_cache: arguments.step_cache,
+        two_passes: arguments.two_pass,
+        ends: arguments.block_ends.map(|ends| match ends {
+            BlockEnds::Averaged => diffusion::Ends::Averaged,
+            BlockEnds::Circular => diffusion::Ends::Circular,
+        }),
+        order: match arguments.order {
+            EditOrder::Pixels => methods::ltx_video::Order::Pixels,
+            EditOrder::Latents => methods::ltx_video::Order::Latents,
+        },
+        guidance,
+        stg,
     });
     Ok(RenderRequest {
         clip,
@@ -179,6 +199,7 @@ pub(crate) fn render_request(
             RegionName::Lip => RegionRequest::Lip,
             RegionName::Face => RegionRequest::Face,
             RegionName::Head => RegionRequest::Head,
+            RegionName::Whole => RegionRequest::Whole,
         },
         face: face(settings)?,
         preview: settings.preview,
@@ -192,6 +213,16 @@ pub(crate) fn render_request(
         device: settings.device.clone(),
         resume: settings.resume,
     })
+}
+
+/// A weight of guidance that makes sense.
+fn weight(flag: &str, value: Option<f64>) -> Result<Option<f64>, Failure> {
+    match value {
+        Some(value) if !(0.0..=30.0).contains(&value) => Err(Failure::usage(format!(
+            "{flag} {value} is no weight from 0 to 30"
+        ))),
+        value => Ok(value),
+    }
 }
 
 /// `FILE[:STRENGTH]`; a colon that belongs to the file's name stays in it.

@@ -18,7 +18,7 @@ const LOUDEST: f64 = 0.05;
 const BELOW: f32 = 0.5;
 
 /// A sound with what has to be taken out of its mel frames.
-pub(super) struct Sound<'a> {
+pub(crate) struct Sound<'a> {
     mel: &'a dyn MelSource,
     /// One value a band.
     colour: Option<Vec<f32>>,
@@ -26,7 +26,7 @@ pub(super) struct Sound<'a> {
 
 impl<'a> Sound<'a> {
     /// Looks at the whole sound, if the encoder wants its mean spectrum taken out.
-    pub(super) fn new(mel: &'a dyn MelSource, encoder: &MelEncoder) -> Result<Self> {
+    pub(crate) fn new(mel: &'a dyn MelSource, encoder: &MelEncoder) -> Result<Self> {
         let config = encoder.config();
         let colour = if config.mean_norm {
             Some(mean_spectrum(mel, config.mel_bands)?)
@@ -36,13 +36,28 @@ impl<'a> Sound<'a> {
         Ok(Self { mel, colour })
     }
 
+    /// A sound as it is, whatever its mel frames are.
+    pub(crate) const fn plain(mel: &'a dyn MelSource) -> Self {
+        Self { mel, colour: None }
+    }
+
+    /// Mel frames that the sound has.
+    pub(crate) fn frames(&self) -> usize {
+        self.mel.frames()
+    }
+
+    /// The bands of some mel frames as they come, frame after frame.
+    pub(crate) fn read(&self, frames: Range<usize>) -> Result<Vec<f32>> {
+        self.mel.read(frames).map_err(MethodError::Sound)
+    }
+
     /// Features that the sound has.
-    pub(super) fn features(&self) -> usize {
+    pub(crate) fn features(&self) -> usize {
         self.mel.frames() / 2
     }
 
     /// Some of the features, `[wanted, C]`.
-    pub(super) fn encode(&self, encoder: &MelEncoder, wanted: &Range<usize>) -> Result<Tensor> {
+    pub(crate) fn encode(&self, encoder: &MelEncoder, wanted: &Range<usize>) -> Result<Tensor> {
         let range = encoder.mel_range(self.mel.frames(), wanted)?;
         let mut mel = self.mel.read(range).map_err(MethodError::Sound)?;
         if let Some(colour) = &self.colour {

@@ -15,6 +15,7 @@ pub struct BranchCaches {
     negative: Cache,
     positive: Cache,
     perturbed: Cache,
+    silent: Cache,
 }
 
 impl BranchCaches {
@@ -25,12 +26,13 @@ impl BranchCaches {
             negative: cache(),
             positive: cache(),
             perturbed: cache(),
+            silent: cache(),
         }
     }
 
     /// Forward passes that were spared.
     pub fn reused(&self) -> usize {
-        self.negative.reused + self.positive.reused + self.perturbed.reused
+        self.negative.reused + self.positive.reused + self.perturbed.reused + self.silent.reused
     }
 
     pub(super) fn forward(
@@ -43,6 +45,7 @@ impl BranchCaches {
             Branch::Negative => &mut self.negative,
             Branch::Positive => &mut self.positive,
             Branch::Perturbed => &mut self.perturbed,
+            Branch::Silent => &mut self.silent,
         };
         Ok(transformer.forward_cached(inputs, Some(&mut Adapter(cache)))?)
     }

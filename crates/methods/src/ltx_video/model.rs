@@ -3,8 +3,11 @@
 use candle_core::{DType, Device};
 use models::ModelFile;
 use models::lora::{LoraFile, LoraStack, LoraUse};
-use models::ltx::{Residence, Transformer, TransformerConfig, Vae, VaeConfig};
+use models::ltx::{
+    Residence, Transformer, TransformerConfig, Upsampler, UpsamplerConfig, Vae, VaeConfig,
+};
 
+use super::Parts;
 use crate::error::{MethodError, Result};
 
 /// LTX-Video's networks.
@@ -12,6 +15,8 @@ use crate::error::{MethodError, Result};
 pub struct LtxVideo {
     pub(super) transformer: Transformer,
     pub(super) vae: Vae,
+    pub(super) upsampler: Option<Upsampler>,
+    pub(super) parts: Option<Parts>,
     origin: String,
 }
 
@@ -52,8 +57,44 @@ impl LtxVideo {
         Ok(Self {
             transformer: transformer_network,
             vae,
+            upsampler: None,
+            parts: None,
             origin: transformer.origin().to_owned(),
         })
+    }
+
+    /// Adds the latent upsampler, for jobs of two passes.
+    ///
+    /// # Errors
+    /// When the file holds something else, or takes latents of another width.
+    pub fn add_upsampler(&mut self, file: &ModelFile) -> Result<()> {
+        let config = match file.config_if_any()? {
+            Some(json) => UpsamplerConfig::from_json(&json)?,
+            None => UpsamplerConfig::default(),
+        };
+        let channels = self.vae.config().latent_channels;
+        if config.in_channels != channels || !config.spatial_upsample || config.temporal_upsample {
+            return Err(MethodError::Config {
+                origin: file.origin().to_owned(),
+                reason: format!(
+                    "the upsampler takes {} channels, latents have {channels}; it must double rows and columns only",
+                    config.in_channels
+                ),
+            });
+        }
+        let device = self.transformer.device().clone();
+        self.upsampler = Some(Upsampler::load(file, &config, &device)?);
+        Ok(())
+    }
+
+    /// Adds `EditYourself`'s parts: then made pictures follow the sound.
+    pub fn add_parts(&mut self, parts: Parts) {
+        self.parts = Some(parts);
+    }
+
+    /// `EditYourself`'s parts, where they were added.
+    pub fn parts(&self) -> Option<&Parts> {
+        self.parts.as_ref()
     }
 
     /// Puts adapters beside the transformer's weights.

@@ -1,36 +1,30 @@
-//! Frames that do not exist, made by the base model alone: what stands before and behind them
-//! is encoded and stays clean, what touches a frame to make is denoised between.
+//! Frames, or parts of frames, that are made: what stands before, behind and around them is
+//! encoded and stays clean, what touches something to make is denoised between.
 //!
-//! This is the temporal inpainting of LTX-Video (fact sheet 4.6), in the order of pixel
-//! frames (methods.md, edits): the output's frames are laid out first, and a span begins with
-//! a latent of its own. Spans longer than a block are walked by windows.
+//! By the base model alone this is the temporal inpainting of LTX-Video (fact sheet 4.6); with
+//! EditYourself's parts, what is made follows the sound (eq. 5, 6). A span begins with a latent of
+//! its own; spans longer than a block are walked by windows. With a second pass, everything is
+//! done at half the size first.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
-use candle_core::{DType, Tensor};
-use diffusion::{ChaChaNoise, DiffusionError, NoiseKey, NoiseSource, Purpose, State};
-use models::ltx::vae::{Span, decode_frames};
-use models::ltx::{Caption, VaeConfig};
+use candle_core::Tensor;
+use diffusion::{ChaChaNoise, DiffusionError, NoiseKey, NoiseSource, Pass, Purpose, State};
+use models::ltx::Caption;
 use units::FrameIndex;
 
-use super::job::{MadePicture, PictureSource, SpanJob, SpanObserver, SpanProgress, SpanRange};
+use super::beside::{Beside, Faces};
+use super::encode::{Encoded, Encoding, face_cells};
+use super::job::{PictureSource, SpanJob, SpanObserver, SpanProgress, SpanRange};
 use super::model::LtxVideo;
-use super::sequence::{Grid, Sequence};
-use crate::edit_yourself::Stretch;
+use super::sequence::{Grid, Sequence, SequenceSound};
+use super::two_pass::second_pass;
+use crate::edit_yourself::{MelSource, Stretch};
 use crate::error::{MethodError, Result};
 
 /// Clean latents at either side of a span: as many as the block has room for, within these.
 const CONTEXT: std::ops::RangeInclusive<usize> = 2..=6;
-
-/// Latents that are decoded at once, and those around them that are read with them.
-const DECODED: usize = 2;
-const HALO: usize = 3;
-
-/// Pixels that are decoded at once: larger pictures are decoded in bands of rows, each equal to its part of the whole.
-const BAND: usize = 1 << 19;
-
-/// Rows above and below a band that the last layers read with it, about.
-const BAND_MARGIN: usize = 96;
 
 /// A text as the transformer takes it.
 #[derive(Debug, Clone)]
@@ -38,6 +32,14 @@ pub struct Captions {
     pub positive: Caption,
     /// For steps with guidance; without it they run unguided.
     pub negative: Option<Caption>,
+}
+
+/// What a job is made from.
+pub struct SpanInputs<'a> {
+    pub captions: &'a Captions,
+    pub source: &'a mut dyn PictureSource,
+    /// The new sound as mel frames, for models that hear.
+    pub sound: Option<&'a dyn MelSource>,
 }
 
 impl LtxVideo {
@@ -52,20 +54,34 @@ impl LtxVideo {
     pub fn fill(
         &self,
         job: &SpanJob,
-        captions: &Captions,
-        source: &mut dyn PictureSource,
+        inputs: SpanInputs<'_>,
         observer: &mut dyn SpanObserver,
         resume: Option<&[u8]>,
     ) -> Result<()> {
         job.check()?;
+        let SpanInputs {
+            captions,
+            source,
+            sound,
+        } = inputs;
+        if job.second.is_some() {
+            self.check_second(source.size())?;
+        }
+        let heard = sound.map_or(0, MelSource::frames);
+        let told = format!(
+            "{job:?} {} {:?} {heard}",
+            self.origin(),
+            self.parts().map(super::Parts::config)
+        );
         let mut run = Run {
             model: self,
             job,
             captions,
             source,
+            sound,
             observer,
             noise: ChaChaNoise::new(job.seed),
-            fingerprint: format!("{job:?} {}", self.origin()),
+            fingerprint: fingerprint(&told),
             frames: 0,
         };
         let state = resume.map(State::from_bytes).transpose()?;
@@ -83,18 +99,54 @@ impl LtxVideo {
         }
         Ok(())
     }
+
+    fn check_second(&self, (rows, columns): (usize, usize)) -> Result<()> {
+        let cell = 2 * self.vae.config().spatial_stride();
+        if self.upsampler.is_none() {
+            return Err(MethodError::Job(
+                "a second pass takes a latent upsampler".to_owned(),
+            ));
+        }
+        if !rows.is_multiple_of(cell) || !columns.is_multiple_of(cell) {
+            return Err(MethodError::Job(format!(
+                "two passes take pictures of multiples of {cell} pixels, not {columns} x {rows}"
+            )));
+        }
+        Ok(())
+    }
 }
 
-struct Run<'a> {
-    model: &'a LtxVideo,
-    job: &'a SpanJob,
+/// What a job is, in a few characters: its text holds an area a frame.
+fn fingerprint(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("{:016x} {}", hasher.finish(), text.len())
+}
+
+/// A job while it runs.
+pub(super) struct Run<'a> {
+    pub(super) model: &'a LtxVideo,
+    pub(super) job: &'a SpanJob,
     captions: &'a Captions,
-    source: &'a mut dyn PictureSource,
-    observer: &'a mut dyn SpanObserver,
+    pub(super) source: &'a mut dyn PictureSource,
+    sound: Option<&'a dyn MelSource>,
+    pub(super) observer: &'a mut dyn SpanObserver,
     noise: ChaChaNoise,
     fingerprint: String,
     /// Frames handed over.
-    frames: u64,
+    pub(super) frames: u64,
+}
+
+/// A span on its way.
+struct Place<'a> {
+    index: usize,
+    span: &'a SpanRange,
+    stretch: &'a Stretch,
+    /// Audio tokens of all latents.
+    sound: Option<&'a Tensor>,
+    /// Steps of passes that are done.
+    done: usize,
+    steps: usize,
 }
 
 /// How a span lies in latents: the first one of the stretch is the first one encoded, so that
@@ -115,126 +167,191 @@ pub(super) fn stretch_of(span: &SpanRange, stride: usize, block: usize) -> Stret
 
 impl Run<'_> {
     fn span(&mut self, index: usize, span: &SpanRange, state: Option<&State>) -> Result<()> {
+        let model = self.model;
+        let stretch = stretch_of(
+            span,
+            model.vae.config().temporal_stride(),
+            self.job.windows.width,
+        );
+        let device = model.transformer.device();
+        let sound = match (&model.parts, self.sound) {
+            (Some(parts), Some(mel)) => Some(parts.tokens(&stretch, mel, self.job.rate, device)?),
+            _ => None,
+        };
+        let mut place = Place {
+            index,
+            span,
+            stretch: &stretch,
+            sound: sound.as_ref(),
+            done: 0,
+            steps: self.job.steps()?,
+        };
+        let Some(second) = &self.job.second else {
+            let grid = self.grid(1);
+            let start = self.normal(Purpose::Start, &stretch, 0..stretch.latents(), &grid)?;
+            let made = self.pass(&place, &self.job.pass, 1, &start, state)?;
+            return self.finish(&place, &grid, &made);
+        };
+        let first_steps = self.job.pass.times()?.len();
+        let in_second = state.filter(|state| state.has_text("second"));
+        let grid = self.grid(1);
+        let start = match in_second {
+            // The walk goes on from what the state holds.
+            Some(state) => state.tensor("x")?.to_device(device)?,
+            None => {
+                let small = self.grid(2);
+                let noise = self.normal(Purpose::Start, &stretch, 0..stretch.latents(), &small)?;
+                let first = self.pass(&place, &self.job.pass, 2, &noise, state)?;
+                self.upsampled(&stretch, &first, (&small, &grid), second)?
+            }
+        };
+        place.done = first_steps;
+        let made = self.pass(&place, second, 1, &start, in_second)?;
+        self.finish(&place, &grid, &made)
+    }
+
+    fn finish(&mut self, place: &Place<'_>, grid: &Grid, made: &Tensor) -> Result<()> {
+        self.decode(place.span, place.stretch, grid, made)?;
+        self.keep(place.index + 1, (0, place.steps), Some(State::default()))
+    }
+
+    /// The grid of pictures that are `shrink` times smaller than the source's.
+    fn grid(&self, shrink: usize) -> Grid {
         let config = self.model.vae.config();
-        let stretch = stretch_of(span, config.temporal_stride(), self.job.windows.width);
         let (rows, columns) = self.source.size();
         let space = config.spatial_stride();
-        let grid = Grid {
-            rows: rows.div_ceil(space),
-            columns: columns.div_ceil(space),
+        Grid {
+            rows: (rows / shrink).div_ceil(space),
+            columns: (columns / shrink).div_ceil(space),
             spatial_stride: space,
             temporal_stride: config.temporal_stride(),
             rate: self.job.rate.per_second(),
-        };
-        let clean = self.encode(&stretch, &grid)?;
-        let known: Vec<bool> = (0..stretch.latents())
-            .map(|latent| !stretch.made.contains(&latent))
-            .collect();
-        let noise = self.normal(Purpose::Start, &stretch, 0..known.len(), &grid)?;
+        }
+    }
+
+    /// One denoise of a span, from `start` `[n, cells, C]`, on pictures that are `shrink` times
+    /// smaller than the source's.
+    fn pass(
+        &mut self,
+        place: &Place<'_>,
+        pass: &Pass,
+        shrink: usize,
+        start: &Tensor,
+        state: Option<&State>,
+    ) -> Result<Tensor> {
+        let model = self.model;
+        let grid = self.grid(shrink);
+        let parts = model.parts.as_ref().map(super::Parts::config);
+        let Encoded {
+            clean,
+            recorded,
+            masks,
+        } = Encoding {
+            vae: &model.vae,
+            device: model.transformer.device(),
+            grid,
+            shrink,
+            order: self.job.order,
+            fill: parts.and_then(|parts| parts.context_fill),
+        }
+        .run(place.span, place.stretch, self.source)?;
+        let (rows, columns) = self.source.size();
+        let faces = parts
+            .filter(|parts| parts.references > 0)
+            .map(|parts| Faces {
+                recorded: recorded.unwrap_or_else(|| clean.clone()),
+                cells: face_cells(
+                    place.span,
+                    place.stretch,
+                    &masks,
+                    (rows / shrink, columns / shrink),
+                    &grid,
+                ),
+                count: parts.references,
+                reach: (parts.reference_reach * grid.rate / grid.temporal_stride as f64).round()
+                    as usize,
+            });
         let sequence = Sequence {
-            transformer: &self.model.transformer,
+            transformer: &model.transformer,
             positive: &self.captions.positive,
             negative: self.captions.negative.as_ref(),
-            pass: &self.job.pass,
+            pass,
             windows: self.job.windows,
             grid,
             clean: &clean,
-            known: &known,
-            keyframes: true,
+            masks: &masks,
+            beside: parts.map_or(Beside::Keyframes, |parts| {
+                Beside::ForwardBackward(parts.picture_distance)
+            }),
+            faces: faces.as_ref(),
+            sound: place.sound.map(|tokens| SequenceSound {
+                tokens,
+                guidance: parts.map_or(1.0, |parts| parts.audio_guidance),
+            }),
             cache: self.job.cache.as_ref(),
         };
-        let steps = self.job.pass.times()?.len();
-        let made = sequence.run(&noise, state, |walk| {
-            // What a cache holds is not kept, so a run with one goes on from a span's start.
-            if self.job.cache.is_some() {
-                return self.keep(index, (walk.step(), steps), State::default());
-            }
-            self.keep(index, (walk.step(), steps), walk.save())
+        sequence.run(start, state, |walk, resumable| {
+            let steps = (place.done + walk.step(), place.steps);
+            let state = resumable.then(|| {
+                let mut state = walk.save();
+                if place.done > 0 {
+                    state.set_text("second", "yes");
+                }
+                state
+            });
+            self.keep(place.index, steps, state)
+        })
+    }
+
+    /// What the second pass starts from, `[n, cells, C]`.
+    fn upsampled(
+        &self,
+        stretch: &Stretch,
+        first: &Tensor,
+        (small, grid): (&Grid, &Grid),
+        pass: &Pass,
+    ) -> Result<Tensor> {
+        let Some(upsampler) = &self.model.upsampler else {
+            return Err(MethodError::Job("there is no latent upsampler".to_owned()));
+        };
+        let (count, _, channels) = first.dims3()?;
+        let video = first.permute((2, 0, 1))?.contiguous()?.reshape((
+            1,
+            channels,
+            count,
+            small.rows,
+            small.columns,
+        ))?;
+        let second = second_pass(&video, &self.model.vae, upsampler, pass, |shape| {
+            let noise = self.normal(Purpose::SecondPass, stretch, 0..count, grid)?;
+            Ok(noise.permute((2, 0, 1))?.contiguous()?.reshape(shape)?)
         })?;
-        self.decode(&stretch, &grid, &made)?;
-        self.keep(index + 1, (0, steps), State::default())
+        Ok(second
+            .start
+            .reshape((channels, count, grid.cells()))?
+            .permute((1, 2, 0))?
+            .contiguous()?)
     }
 
     /// `span` is the one that a later run begins or goes on with.
-    fn keep(&mut self, span: usize, steps: (usize, usize), mut state: State) -> Result<()> {
-        state.set_text("job", self.fingerprint.clone());
-        state.set_number("span", span as u64);
-        state.set_number("frames", self.frames);
+    fn keep(&mut self, span: usize, steps: (usize, usize), state: Option<State>) -> Result<()> {
+        let state = state.map(|mut state| {
+            state.set_text("job", self.fingerprint.clone());
+            state.set_number("span", span as u64);
+            state.set_number("frames", self.frames);
+            state
+        });
         let progress = SpanProgress {
             steps,
             frames: (self.frames, self.job.frames()),
         };
         self.observer
-            .kept(progress, &state)
+            .kept(progress, state.as_ref())
             .map_err(MethodError::Sink)
     }
 
-    /// Normalised latents `[n, cells, C]`, zero where they are made.
-    fn encode(&mut self, stretch: &Stretch, grid: &Grid) -> Result<Tensor> {
-        let vae = &self.model.vae;
-        let mut stream = vae.encoder().stream();
-        let device = self.model.transformer.device().clone();
-        let channels = vae.config().latent_channels;
-        let empty = Tensor::zeros((grid.cells(), channels), DType::F32, &device)?;
-        let last = if stretch.trail > 0 {
-            stretch.latents()
-        } else {
-            stretch.made.start
-        };
-        let mut latents = Vec::with_capacity(stretch.latents());
-        for latent in 0..last {
-            let frames = stretch.frames_of(latent);
-            let count = (frames.end - frames.start) as usize;
-            let mut pictures = Vec::with_capacity(count);
-            for frame in frames {
-                let frame = frame.min(stretch.available.end - 1);
-                pictures.push(self.padded(FrameIndex(frame), grid)?);
-            }
-            let video = Tensor::stack(&pictures, 1)?
-                .unsqueeze(0)?
-                .to_device(&device)?;
-            let encoded = vae.normalise(&stream.push(&video)?)?;
-            latents.push(if stretch.made.contains(&latent) {
-                empty.clone()
-            } else {
-                encoded
-                    .flatten_from(1)?
-                    .reshape((channels, grid.cells()))?
-                    .t()?
-                    .contiguous()?
-            });
-        }
-        latents.resize(stretch.latents(), empty);
-        Ok(Tensor::stack(&latents, 0)?)
-    }
-
-    /// A picture `[3, H, W]` in -1..1, its last row and column repeated up to whole cells.
-    fn padded(&mut self, frame: FrameIndex, grid: &Grid) -> Result<Tensor> {
-        let (rows, columns) = self.source.size();
-        let pixels = self
-            .source
-            .picture(frame)
-            .map_err(|source| MethodError::Source { frame, source })?;
-        let mut picture = Tensor::from_vec(pixels, (3, rows, columns), &candle_core::Device::Cpu)?;
-        for (axis, size, wanted) in [
-            (1, rows, grid.rows * grid.spatial_stride),
-            (2, columns, grid.columns * grid.spatial_stride),
-        ] {
-            if wanted > size {
-                let border = picture.narrow(axis, size - 1, 1)?;
-                let border = if axis == 1 {
-                    border.repeat((1, wanted - size, 1))?
-                } else {
-                    border.repeat((1, 1, wanted - size))?
-                };
-                picture = Tensor::cat(&[&picture, &border], axis)?;
-            }
-        }
-        Ok(picture.affine(2.0, -1.0)?)
-    }
-
     /// Noise `[n, cells, C]`. It belongs to a place in the output, however spans lie.
-    fn normal(
+    pub(super) fn normal(
         &self,
         purpose: Purpose,
         stretch: &Stretch,
@@ -254,109 +371,6 @@ impl Run<'_> {
             .collect::<diffusion::Result<Vec<Tensor>>>()?;
         Ok(Tensor::stack(&noise, 0)?)
     }
-
-    fn decode(&mut self, stretch: &Stretch, grid: &Grid, latents: &Tensor) -> Result<()> {
-        let vae = &self.model.vae;
-        let scale = self.job.decode_noise_scale;
-        let timestep = [self.job.decode_timestep as f32];
-        let timestep = Tensor::new(&timestep, latents.device())?;
-        let (rows, columns) = self.source.size();
-        let patch = vae.config().patch_size;
-        let across = Span {
-            start: 0,
-            end: columns.next_multiple_of(patch),
-            total: grid.columns * grid.spatial_stride,
-        };
-        let bottom = rows.next_multiple_of(patch);
-        let height = band(rows, columns).next_multiple_of(patch);
-        let channels = latents.dim(2)?;
-        let mut start = stretch.made.start;
-        while start < stretch.made.end {
-            let end = (start + DECODED).min(stretch.made.end);
-            let held = start.saturating_sub(HALO)..(end + HALO).min(stretch.latents());
-            let mut part = latents.narrow(0, held.start, held.len())?;
-            if scale > 0.0 {
-                // In normalised space (fact sheet 2.7).
-                let noise = self.normal(Purpose::Decode, stretch, held.clone(), grid)?;
-                part = ((part * (1.0 - scale))? + (noise * scale)?)?;
-            }
-            let part = part.permute((2, 0, 1))?.contiguous()?.reshape((
-                1,
-                channels,
-                held.len(),
-                grid.rows,
-                grid.columns,
-            ))?;
-            let frames = stretch.frames_of(start).start..stretch.frames_of(end - 1).end;
-            let frames = frames.start.max(stretch.frames.start)..frames.end.min(stretch.frames.end);
-            start = end;
-            if frames.is_empty() {
-                continue;
-            }
-            let local = |frame: u64| (frame - stretch.first) as usize;
-            let part = vae.unnormalise(&part)?;
-            let mut bands = Vec::new();
-            for top in (0..bottom).step_by(height) {
-                let down = Span {
-                    start: top,
-                    end: (top + height).min(bottom),
-                    total: grid.rows * grid.spatial_stride,
-                };
-                let frames = local(frames.start)..local(frames.end);
-                let area = (down, across);
-                bands.push(decode_frames(
-                    vae,
-                    &part,
-                    held.clone(),
-                    frames,
-                    area,
-                    &timestep,
-                )?);
-            }
-            self.hand_over(frames, &Tensor::cat(&bands, 3)?)?;
-        }
-        Ok(())
-    }
-
-    fn hand_over(&mut self, frames: Range<u64>, video: &Tensor) -> Result<()> {
-        let (rows, columns) = self.source.size();
-        let video = video
-            .squeeze(0)?
-            .narrow(2, 0, rows)?
-            .narrow(3, 0, columns)?
-            .affine(0.5, 0.5)?
-            .clamp(0.0, 1.0)?;
-        for (index, frame) in frames.enumerate() {
-            let pixels = video.narrow(1, index, 1)?.flatten_all()?.to_vec1::<f32>()?;
-            self.observer
-                .picture(MadePicture {
-                    frame: FrameIndex(frame),
-                    pixels,
-                })
-                .map_err(MethodError::Sink)?;
-            self.frames += 1;
-        }
-        Ok(())
-    }
-}
-
-/// Rows that are decoded at once.
-fn band(rows: usize, columns: usize) -> usize {
-    (BAND / columns.max(1)).clamp(64, rows.max(64))
-}
-
-impl LtxVideo {
-    /// About how many values the decoder holds at once for pictures of rows and columns `size`: its last layers, where
-    /// pictures are largest, on the frames that a window reads there.
-    pub fn decode_values(vae: &VaeConfig, (rows, columns): (usize, usize)) -> u64 {
-        // A residual block's input, normed, convolved twice, and rows laid out for the kernels.
-        const COPIES: usize = 6;
-        let patch = vae.patch_size.max(1);
-        let frames = DECODED * vae.temporal_stride() + 24;
-        let read = (band(rows, columns) + 2 * BAND_MARGIN).min(rows.max(64));
-        let cells = read.div_ceil(patch) * columns.div_ceil(patch);
-        (frames * cells * vae.decoder_base_channels * COPIES) as u64
-    }
 }
 
 #[cfg(test)]
@@ -371,10 +385,10 @@ mod tests {
             before in 0_u64..80, length in 1_u64..200, after in 0_u64..80, start in 0_u64..100,
         ) {
             let frames = start + before..start + before + length;
-            let span = SpanRange {
-                frames: FrameIndex(frames.start)..FrameIndex(frames.end),
-                available: FrameIndex(start)..FrameIndex(frames.end + after),
-            };
+            let span = SpanRange::whole(
+                FrameIndex(frames.start)..FrameIndex(frames.end),
+                FrameIndex(start)..FrameIndex(frames.end + after),
+            );
             let stretch = stretch_of(&span, 8, 17);
             prop_assert!(stretch.first >= start);
             // All latents in front are clean context, and none is there for nothing.

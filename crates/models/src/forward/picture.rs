@@ -77,6 +77,6 @@ pub(super) fn upsampler(call: &Call<'_>) -> Result<Tensors> {
         UpsamplerConfig::from_json,
         || UpsamplerConfig::of_shapes(&call.weights.shapes()),
     )?;
-    let model = Upsampler::load(call.weights, &config, call.dtype, call.device)?;
+    let model = Upsampler::load(call.weights, &config, call.device)?;
     Ok(one("latents", model.forward(call.input("latents")?)?))
 }

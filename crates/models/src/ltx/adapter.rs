@@ -1,10 +1,11 @@
 //! EditYourself's parts in a file of their own, put to a base model: audio projection, audio
 //! cross-attention, sound encoder, and low-rank additions, with their configs in the header.
 
-use serde_json::Value;
+use nn::weights::KeyMap;
+use serde_json::{Value, json};
 
 use super::TransformerConfig;
-use super::keys::TRANSFORMER_PREFIX;
+use super::keys::{TRANSFORMER_PREFIX, transformer_keys};
 use crate::error::{ModelError, Result};
 use crate::file::ModelFile;
 use crate::lora::LoraFile;
@@ -12,24 +13,16 @@ use crate::lora::LoraFile;
 const PART: &str = "adapter";
 
 /// A base model with an adapter's tensors and configs, and the adapter's low-rank additions,
-/// where it has some. Both are official single files.
+/// where it has some. The base is an official single file, or diffusers' transformer alone, which
+/// is then given the official names.
 ///
 /// # Errors
-/// When a file is of another layout, or both have a tensor of one name.
+/// When a file is of another kind, or both have a tensor of one name.
 pub fn with_adapter(
     base: &ModelFile,
     adapter: &ModelFile,
 ) -> Result<(ModelFile, Option<LoraFile>)> {
-    let is_own = |name: &String| name.starts_with(TRANSFORMER_PREFIX);
-    if !base.shapes().keys().any(is_own) {
-        return Err(ModelError::config(
-            PART,
-            format!(
-                "{} is no official file with transformer and autoencoder",
-                base.origin()
-            ),
-        ));
-    }
+    let base = &official(base)?;
     let loras = adapter.only(crate::lora::is_part)?;
     let others = adapter.only(|name| !crate::lora::is_part(name))?;
     if !others
@@ -57,4 +50,22 @@ pub fn with_adapter(
         Some(LoraFile::from_file(&loras)?)
     };
     Ok((joined, loras))
+}
+
+/// The file with the official names, and its config where the official header has it.
+fn official(base: &ModelFile) -> Result<ModelFile> {
+    let is_own = |name: &String| name.starts_with(TRANSFORMER_PREFIX);
+    if base.shapes().keys().any(is_own) {
+        return Ok(base.clone());
+    }
+    let own = base.renamed(&transformer_keys(base))?;
+    if !own.shapes().contains_key("patchify_proj.weight") {
+        return Err(ModelError::config(
+            PART,
+            format!("{} holds no transformer of LTX-Video", base.origin()),
+        ));
+    }
+    let config = json!({ "transformer": base.config()? });
+    own.renamed(&KeyMap::new().prefix("", TRANSFORMER_PREFIX))?
+        .with_config(&config)
 }

@@ -128,11 +128,12 @@ fn frequencies(count: usize, theta: f64, precision: Precision) -> Vec<f64> {
             let step = 1.0 / last.max(1) as f32;
             (0..count)
                 .map(|k| {
-                    // PyTorch's linspace counts from the nearer end.
+                    // PyTorch's linspace counts from the nearer end, and rounds once there: at the
+                    // highest frequency the last bit of an exponent moves an angle by up to 0.009.
                     let exponent = if k < count / 2 || last == 0 {
                         step * k as f32
                     } else {
-                        1.0 - step * (last - k) as f32
+                        step.mul_add(-((last - k) as f32), 1.0)
                     };
                     let power = theta.powf(f64::from(exponent)) as f32;
                     f64::from(power * std::f32::consts::PI / 2.0)

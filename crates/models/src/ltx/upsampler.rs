@@ -300,22 +300,17 @@ pub struct Upsampler {
     upsampler: Conv,
     post_upsample_res_blocks: Vec<ResBlock>,
     final_conv: Conv,
-    dtype: DType,
 }
 
 impl Upsampler {
-    /// Reads the weights.
+    /// Reads the weights, which are kept in `f32`: the network is small and runs once, and its
+    /// group norms over few cells make much of a rounded value.
     ///
     /// # Errors
     /// When names or shapes differ from what the config asks for; all differences are named.
-    pub fn load(
-        file: &ModelFile,
-        config: &UpsamplerConfig,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self> {
+    pub fn load(file: &ModelFile, config: &UpsamplerConfig, device: &Device) -> Result<Self> {
         Self::check(file, config)?;
-        let view = file.view(dtype, device)?;
+        let view = file.view(DType::F32, device)?;
         let (inner, mid, dims) = (config.in_channels, config.mid_channels, config.dims);
         let grown: usize = config.factors().iter().product();
         let blocks = |name: &str| -> Result<Vec<ResBlock>> {
@@ -336,7 +331,6 @@ impl Upsampler {
             post_upsample_res_blocks: blocks("post_upsample_res_blocks")?,
             final_conv: Conv::load(&view.at("final_conv"), mid, inner, dims)?,
             config: config.clone(),
-            dtype,
         })
     }
 
@@ -366,7 +360,7 @@ impl Upsampler {
                 format!("{channels} channels, wanted {}", self.config.in_channels),
             ));
         }
-        let latents = latents.to_dtype(self.dtype)?.contiguous()?;
+        let latents = latents.to_dtype(DType::F32)?.contiguous()?;
         let mut x = self
             .initial_norm
             .forward(&self.initial_conv.forward(&latents)?, true)?;
@@ -382,7 +376,7 @@ impl Upsampler {
         for block in &self.post_upsample_res_blocks {
             x = block.forward(&x)?;
         }
-        Ok(self.final_conv.forward(&x)?.to_dtype(DType::F32)?)
+        self.final_conv.forward(&x)
     }
 }
 

@@ -71,6 +71,7 @@ pub fn edit(
             reworded: !planned.speech.is_empty(),
             track: &track,
             needs_face: false,
+            retimed: false,
             job,
         },
         &mut watch,

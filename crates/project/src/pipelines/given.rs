@@ -119,7 +119,8 @@ impl<'a> Given<'a> {
             assemble::replaced(timeline, &self.speech, &track, watch)?;
             job.write("track.done", b"")?;
         }
-        self.settle(job, timeline, edits, followed, along, watch)
+        let retimed = pipeline == "dub";
+        self.settle(job, timeline, edits, followed, along, retimed, watch)
     }
 
     /// Renders a timeline whose only new speech is `speech`, laid into the clip's own track.
@@ -138,7 +139,7 @@ impl<'a> Given<'a> {
             assemble::edited(&self.source, timeline, &[speech], &track, watch)?;
             job.write("track.done", b"")?;
         }
-        self.settle(job, timeline, edits, followed, along, watch)
+        self.settle(job, timeline, edits, followed, along, false, watch)
     }
 
     fn job(&self, pipeline: &str, settings: &[u8]) -> Result<Job, ProjectError> {
@@ -157,6 +158,7 @@ impl<'a> Given<'a> {
         edits: Vec<ReportEdit>,
         followed: Followed,
         along: Along,
+        retimed: bool,
         watch: &mut Watch<'_>,
     ) -> Result<Report, ProjectError> {
         let track = job.path("track.wav");
@@ -172,6 +174,7 @@ impl<'a> Given<'a> {
                 reworded: true,
                 track: &track,
                 needs_face: true,
+                retimed,
                 job,
             },
             watch,

@@ -44,14 +44,16 @@ pub struct EditPlan {
     pub(super) followed: Followed,
 }
 
-/// Works out what `edit` would do; renders nothing.
+/// Works out what `edit` would do; renders nothing. `of_pictures` tells whether by a model that makes whole pictures,
+/// whose seams are wider.
 pub fn plan(
     clip: &Path,
     change: &ChangeRequest,
     face: FaceRequest,
+    of_pictures: bool,
     observer: &mut dyn Observer,
 ) -> Result<EditPlan, ProjectError> {
-    plan_for(stride(), clip, change, face, observer)
+    plan_for(stride(of_pictures), clip, change, face, observer)
 }
 
 /// [`plan`] for a model of another temporal stride.
@@ -112,17 +114,14 @@ pub(super) fn plan_for(
     })
 }
 
-/// Frames a latent of the embedded model: what seams are measured in.
-fn stride() -> Option<TemporalStride> {
-    TemporalStride::new(4).ok()
+/// Frames a latent of the embedded model, or of one that makes whole pictures: what seams are measured in.
+fn stride(of_pictures: bool) -> Option<TemporalStride> {
+    TemporalStride::new(if of_pictures { 8 } else { 4 }).ok()
 }
 
 /// Frames a latent of the model that a job uses.
 pub(super) fn stride_of(request: &RenderRequest) -> Option<TemporalStride> {
-    match &request.video {
-        Some(_) => TemporalStride::new(8).ok(),
-        None => stride(),
-    }
+    stride(request.video.is_some())
 }
 
 pub(super) fn timeline_error(error: TimelineError) -> ProjectError {

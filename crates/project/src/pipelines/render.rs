@@ -18,14 +18,19 @@ use crate::stages::moments::Counterparts;
 use crate::stages::pictures::{Pictures, runs_of, sources_of};
 use crate::stages::source::Source;
 use crate::stages::track::{self, Followed};
+use crate::stages::video::regions::{self, Regions};
 use crate::stages::video::{self, fill, fill::Fills};
 use crate::stages::{boxed_error, media_error, model, retouch};
 use crate::watch::Watch;
-use crate::{FailureClass, Job, Observer, ProjectError, RenderRequest, Stage, VideoRequest};
+use crate::{
+    FailureClass, Job, Observer, ProjectError, RegionRequest, RenderRequest, Stage, VideoRequest,
+};
 use edit::cuts::Energy;
 use edit::{FrameClock, PictureRun, Timeline};
 use media::render::{self, BoxError, Extras, FrameMaker, RenderError, RenderOptions, Sound};
 use media::{AudioReader, Clip, Frame, OpenOptions};
+use methods::ltx_video::Made;
+use speech::mel::MelConfig;
 use std::ops::Range;
 use std::path::Path;
 use units::FrameIndex;
@@ -50,6 +55,8 @@ pub(super) struct Settled<'a> {
     pub(super) track: &'a Path,
     /// Without a face the job makes no sense: every mouth is to change.
     pub(super) needs_face: bool,
+    /// Pictures out of their place are those of a clip that is stretched, and shown as they are.
+    pub(super) retimed: bool,
     pub(super) job: Job,
 }
 
@@ -84,14 +91,17 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         reworded,
         track,
         needs_face,
+        retimed,
         job,
     } = settled;
     let pictures = Pictures::of(timeline);
-    // A model that makes whole pictures makes no mouths beside them.
+    let of_pictures = video::of_pictures(request)?;
+    // A model that makes whole pictures and does not hear makes no mouths beside them.
     let lips: &[Range<FrameIndex>] = match request.fills() {
         Some(_) => &[],
         None => &timeline.lips,
     };
+    let needs_face = needs_face && request.region != RegionRequest::Whole;
     let sound = Clip::open(track, &OpenOptions::default()).map_err(media_error)?;
 
     let shots = followed.shots().to_vec();
@@ -111,13 +121,25 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
     };
     let mut counterparts = Counterparts::default();
     let shots = shots.as_slice();
-    let (fills, filled) = match request.fills() {
-        Some(video) => fills(
-            video, request, source, timeline, &pictures, shots, &job, observer,
-        )?,
+    let (fills, filled) = match of_pictures {
+        Some(video) => {
+            let asked = Asked {
+                video,
+                request,
+                source,
+                timeline,
+                pictures: &pictures,
+                heads: &heads,
+                lips,
+                retimed,
+                sound: &sound,
+                shots,
+            };
+            asked.fills(&job, observer)?
+        }
         None => (Fills::none(), None),
     };
-    let (mouths, used) = if heads.is_empty() {
+    let (mouths, used) = if heads.is_empty() || of_pictures.is_some() {
         (Mouths::none(), None)
     } else {
         let model = model::load(request)?;
@@ -153,7 +175,8 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         .as_ref()
         .map_or(256, |model| model.network.config().crop);
     let only_lent = mouths.only_lent();
-    let spans = spans(timeline, &mouths);
+    let changed = [mouths.ranges(), fills.ranges()].concat();
+    let spans = spans(timeline, &changed);
     observer.begin(Stage::Render, timeline.frames());
     let mut maker = Maker {
         pictures: &pictures,
@@ -270,38 +293,83 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
     Ok(report)
 }
 
-/// Has a video model make what is not recorded.
-#[expect(clippy::too_many_arguments, reason = "a stage sees the whole job")]
-fn fills(
-    wanted: &VideoRequest,
-    request: &RenderRequest,
-    source: &Source,
-    timeline: &Timeline,
-    pictures: &Pictures,
-    shots: &[FrameIndex],
-    job: &Job,
-    observer: &mut Watch<'_>,
-) -> Result<(Fills, Option<ReportModel>), ProjectError> {
-    let spans = fill::spans_of(timeline);
-    if timeline.pictures.iter().any(is_new_speech) {
-        observer.warn(&format!(
-            "{} does not hear: the mouth in the new pictures does not follow the new words",
-            wanted.files.name
-        ));
+/// What a video model is asked for.
+struct Asked<'a> {
+    video: &'a VideoRequest,
+    request: &'a RenderRequest,
+    source: &'a Source,
+    timeline: &'a Timeline,
+    pictures: &'a Pictures,
+    heads: &'a Heads,
+    lips: &'a [Range<FrameIndex>],
+    retimed: bool,
+    sound: &'a Clip,
+    shots: &'a [FrameIndex],
+}
+
+impl Asked<'_> {
+    /// Has the model make what is not recorded and, where it hears, what must follow new words.
+    fn fills(
+        &self,
+        job: &Job,
+        observer: &mut Watch<'_>,
+    ) -> Result<(Fills, Option<ReportModel>), ProjectError> {
+        let regions = self.regions()?;
+        if regions.is_none() && self.timeline.pictures.iter().any(is_new_speech) {
+            observer.warn(&format!(
+                "{} does not hear: the mouth in the new pictures does not follow the new words",
+                self.video.files.name
+            ));
+        }
+        let made = regions::made_of(self.timeline, self.pictures, regions.as_ref());
+        if made.iter().all(|made| *made == Made::Nothing) {
+            return Ok((Fills::none(), None));
+        }
+        let video = video::load(self.video, self.request, &self.source.video, observer)?;
+        let sound = match video.hears() {
+            Some(true) => Some(MelFile::write_as(
+                MelConfig::WHISPER,
+                self.sound,
+                &job.path("mel"),
+            )?),
+            Some(false) => Some(MelFile::write(self.sound, &job.path("mel"))?),
+            None => None,
+        };
+        let wanted = fill::Wanted {
+            made: &made,
+            regions: regions.as_ref(),
+            sound: sound.as_ref(),
+            shots: self.shots,
+        };
+        let fills = fill::make(
+            &video,
+            self.request,
+            self.source,
+            self.pictures,
+            &wanted,
+            job,
+            observer,
+        )?;
+        let model = ReportModel {
+            name: video.name,
+            sha256: video.sha256,
+            steps: video.preset.first.schedule.steps() as u32,
+        };
+        Ok((fills, Some(model)))
     }
-    if spans.is_empty() {
-        return Ok((Fills::none(), None));
+
+    /// Regions that follow new words, for a model that hears.
+    fn regions(&self) -> Result<Option<Regions<'_>>, ProjectError> {
+        let info = &self.source.video;
+        Ok(video::mask_margin(self.video)?.map(|margin| Regions {
+            region: self.request.region,
+            lips: self.lips,
+            heads: self.heads,
+            retimed: self.retimed,
+            size: (info.height as usize, info.width as usize),
+            margin,
+        }))
     }
-    let video = video::load(wanted, request, &source.video, observer)?;
-    let fills = fill::make(
-        &video, request, source, pictures, &spans, shots, job, observer,
-    )?;
-    let model = ReportModel {
-        name: video.name,
-        sha256: video.sha256,
-        steps: video.preset.first.schedule.steps() as u32,
-    };
-    Ok((fills, Some(model)))
 }
 
 fn is_new_speech(run: &PictureRun) -> bool {
@@ -348,15 +416,7 @@ impl FrameMaker for Maker<'_> {
         let mut frame = Frame::clone(&picture);
         // As planned, not as the shown frame was in its own place: where the rate varies, both may differ.
         frame.duration = self.clock.duration_of(output);
-        if let Some(made) = self.fills.at(output)? {
-            let (width, height) = (frame.width(), frame.height());
-            let made = if (made.width, made.height) == (width, height) {
-                made
-            } else {
-                made.resize(width, height)
-            };
-            frame.put_region_rgb(0, 0, &made, &vec![1.0; width * height])?;
-        }
+        self.fills.lay(&mut frame, output)?;
         if let (Some(mouth), Some(placement)) = (
             self.mouths.at(output)?,
             self.heads.placement_at(self.pictures, output),

@@ -1,19 +1,19 @@
 //! What becomes of every output frame: as the renderer is told, and as the report tells.
 
 use crate::report::{ReportSpan, SpanKind};
-use crate::stages::lips::Mouths;
 use edit::{PictureRun, Timeline};
 use media::render::{OutputSpan, RenderedSpan, SpanKind as Rendered};
 use std::ops::Range;
 use units::FrameIndex;
 
-/// The output for the renderer: source frames where nothing is made, made ones elsewhere.
-pub(super) fn spans(timeline: &Timeline, mouths: &Mouths) -> Vec<OutputSpan> {
+/// The output for the renderer: source frames where nothing is made, made ones elsewhere. `changed` are output frames,
+/// ascending, that show the recording at its own place with something made in it.
+pub(super) fn spans(timeline: &Timeline, changed: &[Range<FrameIndex>]) -> Vec<OutputSpan> {
     let mut spans: Vec<OutputSpan> = Vec::new();
     for (output, run) in timeline.picture_runs() {
         match run {
             PictureRun::Source { source } => {
-                for (range, made) in split(&output, mouths.ranges()) {
+                for (range, made) in split(&output, changed) {
                     let count = range.end.since(range.start);
                     if made {
                         push_made(&mut spans, count);

@@ -83,8 +83,18 @@ pub(crate) struct MelFile {
 }
 
 impl MelFile {
-    /// Writes the mel frames of a clip's sound to `path`: first the gain over the whole track, then the frames.
+    /// Writes the mel frames of a clip's sound to `path`, as the embedded model takes them: first the gain over the
+    /// whole track, then the frames.
     pub(crate) fn write(clip: &Clip, path: &Path) -> Result<Self, ProjectError> {
+        Self::write_as(MelConfig::EMBEDDED, clip, path)
+    }
+
+    /// The same of another kind; Whisper's without their floor, which depends on the window that is looked through.
+    pub(crate) fn write_as(
+        config: MelConfig,
+        clip: &Clip,
+        path: &Path,
+    ) -> Result<Self, ProjectError> {
         let files = |action| {
             move |source| ProjectError::Files {
                 action,
@@ -92,8 +102,12 @@ impl MelFile {
                 source,
             }
         };
-        let gain = gain(clip)?;
-        let mut stream = MelStream::new(MelConfig::EMBEDDED.compression, gain);
+        let gain = if config.normalise_gain {
+            gain(clip)?
+        } else {
+            1.0
+        };
+        let mut stream = MelStream::new(config.compression, gain);
         let mut target = BufWriter::new(File::create(path).map_err(files("create"))?);
         let mut frames = 0;
         let mut put = |mel: Vec<[f32; MEL_BANDS]>| -> Result<(), ProjectError> {

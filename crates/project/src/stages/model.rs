@@ -24,7 +24,7 @@ pub(crate) fn load(request: &RenderRequest) -> Result<Model, ProjectError> {
             "this model makes the region lip only, not {}",
             request.region.name()
         ))
-        .with_hint("leave --region out"));
+        .with_hint("leave --region out; EditYourself's parts for whole pictures, given with --model and --adapter, make others"));
     }
     let device = request.device.clone();
     let dtype = match request.precision {

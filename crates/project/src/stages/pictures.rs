@@ -56,6 +56,12 @@ impl Pictures {
         Self { shown }
     }
 
+    /// Pictures as told.
+    #[cfg(test)]
+    pub(crate) fn showing(shown: Vec<Shown>) -> Self {
+        Self { shown }
+    }
+
     /// What an output frame shows; the last frame beyond the end.
     pub(crate) fn at(&self, output: FrameIndex) -> Shown {
         let last = self

@@ -1,23 +1,28 @@
 //! LTX-Video for a job: its files opened, its memory planned, its prompt embedded, its settings chosen.
 
+mod files;
 pub(crate) mod fill;
 mod memory;
 mod prompt;
+pub(crate) mod regions;
+mod settings;
 
 use crate::request::VideoRequest;
 use crate::stages::loras;
 use crate::watch::Watch;
-use crate::{JobKey, Precision, ProjectError, RegionRequest, RenderRequest, VideoFiles};
+use crate::{JobKey, Precision, ProjectError, RegionRequest, RenderRequest};
 use candle_core::{DType, Tensor};
-use diffusion::{CacheConfig, Guidance, GuidanceSchedule, Pass, Preset, Schedule, ShiftedWindows};
+use diffusion::{CacheConfig, Preset, ShiftedWindows};
 use media::VideoInfo;
-use methods::ltx_video::{Captions, LtxVideo};
+use methods::ltx_video::{Captions, LtxVideo, Order, Parts, PartsConfig};
+use models::lora::LoraFile;
 use models::ltx::{TransformerConfig, VaeConfig};
 use models::{ModelError, ModelFile};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use self::files::checksum;
+pub(crate) use self::files::fingerprint;
+use self::files::of_bytes;
 
 /// A caption that fits every clip of a speaking person.
 const PROMPT: &str = "a person talks to the camera";
@@ -34,8 +39,42 @@ pub(crate) struct Video {
     pub(crate) preset: Preset,
     pub(crate) windows: ShiftedWindows,
     pub(crate) cache: Option<CacheConfig>,
+    /// Whether a second pass follows, at twice the size of the first.
+    pub(crate) two_passes: bool,
+    pub(crate) order: Order,
     /// Rows and columns that it works in.
     pub(crate) size: (usize, usize),
+}
+
+impl Video {
+    /// Whether what it makes follows sound, and then whether it wants Whisper's mel frames.
+    pub(crate) fn hears(&self) -> Option<bool> {
+        self.network.parts().map(Parts::hears_as_whisper)
+    }
+}
+
+/// The model of a job that makes pictures, where it uses one: a video model by itself, or one with parts that hear and
+/// work on whole pictures.
+pub(crate) fn of_pictures(request: &RenderRequest) -> Result<Option<&VideoRequest>, ProjectError> {
+    let Some(video) = &request.video else {
+        return Ok(None);
+    };
+    let Some(path) = &video.adapter else {
+        return Ok(Some(video));
+    };
+    let config = open(path)?.config().map_err(input)?;
+    Ok(PartsConfig::is_for_pictures(&config).then_some(video))
+}
+
+/// By which share masks grow with the parts that a model hears by; nothing for one that does not hear.
+pub(crate) fn mask_margin(video: &VideoRequest) -> Result<Option<f64>, ProjectError> {
+    let Some(path) = &video.adapter else {
+        return Ok(None);
+    };
+    let config = open(path)?.config().map_err(input)?;
+    let parts = PartsConfig::from_json(&config)
+        .map_err(|error| ProjectError::input(format!("{}: {error}", path.display())))?;
+    Ok(Some(parts.mask_margin))
 }
 
 /// Loads the model that is asked for, within the memory that the job may use. The text encoder runs first and is gone
@@ -47,71 +86,155 @@ pub(crate) fn load(
     watch: &mut Watch<'_>,
 ) -> Result<Video, ProjectError> {
     let files = &video.files;
-    if request.region != RegionRequest::Lip {
+    if video.adapter.is_none()
+        && matches!(request.region, RegionRequest::Face | RegionRequest::Head)
+    {
         return Err(ProjectError::usage(format!(
             "{} makes whole pictures, not the region {}",
             files.name,
             request.region.name()
         ))
-        .with_hint("leave --region out"));
+        .with_hint(
+            "leave --region out; EditYourself's parts, given with --adapter, make regions",
+        ));
     }
     let device = request.device.clone();
     let dtype = match request.precision {
         Precision::F32 => DType::F32,
         Precision::Bf16 => DType::BF16,
     };
-    let transformer = open(&files.transformer)?;
+    let Networks {
+        transformer,
+        parts,
+        own,
+    } = networks(video)?;
     let vae = open(&files.vae)?;
     let config =
         TransformerConfig::from_json(&transformer.config().map_err(input)?).map_err(input)?;
-    let preset = preset(files, &transformer, &config, request)?;
-    let size = fill::work_size(clip, request.preview);
-    let windows = ShiftedWindows::paper();
+    let preset = settings::preset(video, &transformer, &config, parts.as_ref(), request)?;
     let vae_config = VaeConfig::from_json(&vae.config().map_err(input)?).map_err(input)?;
+    let plain = fill::work_size(clip, request.preview);
+    let size = if video.two_passes {
+        fill::two_pass_size(plain, preset.downscale, vae_config.spatial_stride())
+    } else {
+        plain
+    };
+    let windows = parts
+        .as_ref()
+        .map_or_else(ShiftedWindows::paper, |parts| parts.windows);
+    let windows = ShiftedWindows {
+        ends: video.ends.unwrap_or(windows.ends),
+        ..windows
+    };
+    let silent = parts.is_some() && video.prompt.is_none() && files.text_encoder.is_none();
     let needs = memory::Needs::of(&config, &vae_config, dtype, size, windows.width);
+    let needs = match prompt::config(files)? {
+        Some(text) => needs.with_text(&text),
+        None => needs,
+    };
     let residence = memory::plan(&needs, request.memory, super::memory::pictures(clip), watch)?;
-    let guided = preset
-        .first
-        .guidance
-        .entries
-        .iter()
+    let guided = [&preset.first, &preset.second]
+        .into_iter()
+        .flat_map(|pass| &pass.guidance.entries)
         .any(|entry| (entry.scale - 1.0).abs() > f64::EPSILON);
-    let mut prompts = vec![video.prompt.as_deref().unwrap_or(PROMPT)];
-    if guided {
-        prompts.push(video.negative.as_deref().unwrap_or(NEGATIVE));
+    let embedded = if silent {
+        Vec::new()
+    } else {
+        let mut prompts = vec![video.prompt.as_deref().unwrap_or(PROMPT)];
+        if guided {
+            prompts.push(video.negative.as_deref().unwrap_or(NEGATIVE));
+        }
+        prompt::embed(
+            files,
+            &prompts,
+            config.caption_channels,
+            video.prompt_cache.as_deref(),
+            dtype,
+        )?
+    };
+    let wrong = |error: methods::MethodError| ProjectError::input(error.to_string());
+    let mut network =
+        LtxVideo::load(&transformer, &vae, dtype, &device, residence).map_err(wrong)?;
+    if video.two_passes {
+        network
+            .add_upsampler(&open(files::upsampler(files)?)?)
+            .map_err(wrong)?;
     }
-    let embedded = prompt::embed(
-        files,
-        &prompts,
-        config.caption_channels,
-        video.prompt_cache.as_deref(),
-        dtype,
-    )?;
-    let mut network = LtxVideo::load(&transformer, &vae, dtype, &device, residence)
-        .map_err(|error| ProjectError::input(error.to_string()))?;
-    network
-        .add_loras(&loras::read(&request.loras)?)
-        .map_err(loras::refused)?;
-    let mut captions = Vec::new();
-    for (hidden, mask) in &embedded {
-        captions.push(caption(&network, hidden, mask)?);
+    if parts.is_some() {
+        let sound = files::sound_encoder(files, &transformer)?;
+        let sound = sound.as_deref().map(open).transpose()?;
+        let mut parts = Parts::load(&transformer, sound.as_ref(), dtype, &device).map_err(wrong)?;
+        if let Some(weight) = request.audio_guidance {
+            parts.set_audio_guidance(f64::from(weight));
+        }
+        network.add_parts(parts);
     }
-    let mut captions = captions.into_iter();
-    let positive = captions
-        .next()
-        .ok_or_else(|| ProjectError::fault("generate", "no prompt was embedded"))?;
+    let mut adapters: Vec<_> = own.into_iter().map(|lora| (lora, 1.0)).collect();
+    adapters.extend(loras::read(&request.loras)?);
+    network.add_loras(&adapters).map_err(loras::refused)?;
+    let captions = captions(&network, &embedded)?;
     Ok(Video {
-        name: files.name.clone(),
-        sha256: checksum(&files.transformer)?,
-        captions: Captions {
-            positive,
-            negative: captions.next(),
+        name: match &video.adapter {
+            Some(path) => format!("{} with {}", files.name, path.display()),
+            None => files.name.clone(),
         },
+        sha256: checksum(video.adapter.as_ref().unwrap_or(&files.transformer))?,
+        captions,
         cache: video.step_cache.as_deref().map(cache).transpose()?,
         network,
         preset,
         windows,
+        two_passes: video.two_passes,
+        order: video.order,
         size,
+    })
+}
+
+/// The weights of a job: the transformer with the parts that it hears by, and their own low-rank additions.
+struct Networks {
+    transformer: ModelFile,
+    parts: Option<PartsConfig>,
+    own: Option<LoraFile>,
+}
+
+fn networks(video: &VideoRequest) -> Result<Networks, ProjectError> {
+    let transformer = open(&video.files.transformer)?;
+    let Some(path) = &video.adapter else {
+        return Ok(Networks {
+            transformer,
+            parts: None,
+            own: None,
+        });
+    };
+    let (file, own) = models::ltx::with_adapter(&transformer, &open(path)?).map_err(input)?;
+    let config = file.config().map_err(input)?;
+    let parts = PartsConfig::from_json(&config)
+        .map_err(|error| ProjectError::input(format!("{}: {error}", path.display())))?;
+    Ok(Networks {
+        transformer: file,
+        parts: Some(parts),
+        own,
+    })
+}
+
+/// The prompts as the transformer takes them; without any, the learned caption that stands for no text.
+fn captions(network: &LtxVideo, embedded: &[prompt::Embedding]) -> Result<Captions, ProjectError> {
+    let mut captions = Vec::new();
+    for (hidden, mask) in embedded {
+        captions.push(caption(network, hidden, mask)?);
+    }
+    let mut captions = captions.into_iter();
+    let positive = match captions.next() {
+        Some(positive) => positive,
+        None => network.transformer().empty_caption().map_err(|error| {
+            ProjectError::missing(error.to_string()).with_hint(
+                "`reword models pull t5-xxl` fetches a text encoder; put it beside the model as text_encoder, with its tokenizer",
+            )
+        })?,
+    };
+    Ok(Captions {
+        positive,
+        negative: captions.next(),
     })
 }
 
@@ -125,11 +248,21 @@ pub(crate) fn add_to_key(key: &mut JobKey, video: &VideoRequest) -> Result<(), P
         // An embedding is the same from the cache.
         prompt_cache: _,
         step_cache,
+        two_passes,
+        ends,
+        order,
+        guidance,
+        stg,
     } = video;
     for (name, path) in [
         ("transformer", Some(&files.transformer)),
         ("vae", Some(&files.vae)),
         ("text encoder", files.text_encoder.as_ref()),
+        ("sound encoder", files.sound_encoder.as_ref()),
+        (
+            "upsampler",
+            files.upsampler.as_ref().filter(|_| *two_passes),
+        ),
     ] {
         if let Some(path) = path {
             key.add(name, fingerprint(path)?.as_bytes());
@@ -141,7 +274,10 @@ pub(crate) fn add_to_key(key: &mut JobKey, video: &VideoRequest) -> Result<(), P
     if let Some(path) = step_cache {
         key.add_file("step cache", path)?;
     }
-    let told = format!("{prompt:?} {negative:?} {:?}", files.preset);
+    let told = format!(
+        "{prompt:?} {negative:?} {:?} {two_passes} {ends:?} {order:?} {guidance:?} {stg:?}",
+        files.preset
+    );
     key.add("video", told.as_bytes());
     Ok(())
 }
@@ -162,72 +298,6 @@ fn caption(
         .map_err(|error| ProjectError::fault("generate", error))
 }
 
-/// The released settings that belong to the weights, with the job's number of steps.
-fn preset(
-    files: &VideoFiles,
-    transformer: &ModelFile,
-    config: &TransformerConfig,
-    request: &RenderRequest,
-) -> Result<Preset, ProjectError> {
-    let json = transformer.config().map_err(input)?;
-    let name = files.preset.as_deref();
-    let mut preset = match name.or_else(|| told(files, &json, config)) {
-        Some(name) => Preset::named(name)
-            .ok_or_else(|| ProjectError::usage(format!("there are no settings `{name}`")))?,
-        None => unreleased(&json)?,
-    };
-    for blocks in &mut preset.first.skip_blocks {
-        // A block that the model lacks can't be perturbed.
-        blocks.retain(|block| *block < config.num_layers);
-    }
-    let own = preset.first.schedule.steps();
-    let wanted = request.steps_of(own);
-    if wanted != own {
-        preset.first = preset.first.with_steps(wanted);
-    }
-    Ok(preset)
-}
-
-/// What the header, the size and the file's name say.
-fn told(files: &VideoFiles, json: &Value, config: &TransformerConfig) -> Option<&'static str> {
-    let path = files.transformer.to_string_lossy();
-    let distilled = path.contains("distilled")
-        || json
-            .get("allowed_inference_steps")
-            .is_some_and(|steps| !steps.is_null());
-    match config.num_layers {
-        48 if distilled => Some("ltx-13b-distilled"),
-        48 => Some("ltx-13b-dev"),
-        28 => Some("ltx-2b"),
-        _ => None,
-    }
-}
-
-/// Weights of a size that was never released: their own schedule, with guidance by text.
-fn unreleased(json: &Value) -> Result<Preset, ProjectError> {
-    let scheduler = json.get("scheduler").cloned().unwrap_or(Value::Null);
-    let schedule = if scheduler.is_null() {
-        Schedule::linear_quadratic(40)
-    } else {
-        Schedule::from_json(&scheduler, None, 4096)
-            .map_err(|error| ProjectError::input(error.to_string()))?
-    };
-    let entry = Guidance {
-        scale: 3.0,
-        ..Guidance::default()
-    };
-    Ok(Preset {
-        first: Pass {
-            guidance: GuidanceSchedule {
-                timesteps: vec![1.0],
-                entries: vec![entry],
-            },
-            ..Pass::plain(schedule)
-        },
-        ..Preset::ltx_2b()
-    })
-}
-
 fn cache(path: &Path) -> Result<CacheConfig, ProjectError> {
     let wrong = |error: String| ProjectError::input(format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
@@ -244,88 +314,4 @@ pub(crate) fn open(path: &Path) -> Result<ModelFile, ProjectError> {
 )]
 fn input(error: ModelError) -> ProjectError {
     ProjectError::input(error.to_string())
-}
-
-/// The weight files that a path means, in a fixed order.
-fn weight_files(path: &Path) -> Result<Vec<PathBuf>, ProjectError> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let failed = |source| ProjectError::Files {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        let file = entry.map_err(failed)?.path();
-        let end = file.extension().unwrap_or_default();
-        if end == "safetensors" || end == "gguf" {
-            files.push(file);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// SHA-256 of a model's weight files. Those in the hub's cache bear it as their name.
-fn checksum(path: &Path) -> Result<String, ProjectError> {
-    let mut hash = Sha256::new();
-    let files = weight_files(path)?;
-    for file in &files {
-        let named = file.canonicalize().ok().and_then(|blob| {
-            let name = blob.file_name()?.to_str()?.to_lowercase();
-            let is_sha256 = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-            is_sha256.then_some(name)
-        });
-        let own = match named {
-            Some(name) => name,
-            None => super::model::hex(&of_bytes(file)?),
-        };
-        if files.len() == 1 {
-            return Ok(own);
-        }
-        hash.update(own);
-    }
-    Ok(super::model::hex(&hash.finalize()))
-}
-
-fn of_bytes(path: &Path) -> Result<Vec<u8>, ProjectError> {
-    let failed = |source| ProjectError::Files {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = std::fs::File::open(path).map_err(failed)?;
-    let mut hash = Sha256::new();
-    std::io::copy(&mut file, &mut hash).map_err(failed)?;
-    Ok(hash.finalize().to_vec())
-}
-
-/// Tells weights apart without reading gigabytes: sizes, and pieces from everywhere in the files.
-pub(crate) fn fingerprint(path: &Path) -> Result<String, ProjectError> {
-    const PIECE: u64 = 64 << 10;
-    const PIECES: u64 = 64;
-    let mut hash = Sha256::new();
-    for path in weight_files(path)? {
-        let failed = |source| ProjectError::Files {
-            action: "read",
-            path: path.clone(),
-            source,
-        };
-        let mut file = std::fs::File::open(&path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        hash.update(length.to_le_bytes());
-        for piece in 0..PIECES {
-            let start = length / PIECES * piece;
-            file.seek(SeekFrom::Start(start)).map_err(failed)?;
-            let mut bytes = Vec::new();
-            file.by_ref()
-                .take(PIECE)
-                .read_to_end(&mut bytes)
-                .map_err(failed)?;
-            hash.update(&bytes);
-        }
-    }
-    Ok(super::model::hex(&hash.finalize()))
 }

@@ -6,6 +6,7 @@ use candle_core::DType;
 use methods::ltx_video::LtxVideo;
 use models::TensorShapes;
 use models::ltx::{Residence, TransformerConfig, VaeConfig};
+use models::t5::T5Config;
 
 /// The program without a model, and the frames that it keeps, measured and rounded up.
 const BASE: u64 = (320 << 20) + super::super::memory::FRAMES as u64;
@@ -28,6 +29,8 @@ pub(super) struct Needs {
     /// What of them is in no block.
     pub(super) around: u64,
     pub(super) vae: u64,
+    /// What the text encoder holds while it runs, before the others are read.
+    pub(super) text: u64,
     /// The larger of what a denoising step and a decoded window hold.
     pub(super) work: u64,
 }
@@ -62,16 +65,34 @@ impl Needs {
             block: blocks / config.num_layers.max(1) as u64,
             around: transformer - blocks,
             vae: bytes(&vae.shapes(), ""),
+            text: 0,
             work: denoise.max(decode),
         }
     }
 
+    /// The same with a text encoder: one block, in `f32` whatever the job computes in, and the rows of its table that
+    /// prompts ask for, on the table's own pages of the file.
+    pub(super) fn with_text(self, config: &T5Config) -> Self {
+        let count = |prefix: &str| -> u64 {
+            let shapes = config.shapes();
+            let own = shapes.iter().filter(|(name, _)| name.starts_with(prefix));
+            own.map(|(_, shape)| shape.iter().product::<usize>() as u64)
+                .sum()
+        };
+        let block = count("encoder.block.") / config.num_layers.max(1) as u64 * 4;
+        Self {
+            text: COPIES * block + count("shared.") * 4,
+            ..self
+        }
+    }
+
     fn resident(&self) -> u64 {
-        BASE + self.transformer + self.vae + self.work
+        BASE + (self.transformer + self.vae + self.work).max(self.text)
     }
 
     fn streamed(&self) -> u64 {
-        BASE + COPIES * self.block + self.around + self.vae + self.work
+        let denoise = COPIES * self.block + self.around + self.vae + self.work;
+        BASE + denoise.max(self.text)
     }
 }
 
@@ -138,6 +159,7 @@ mod tests {
             block: 1 << 30,
             around: 0,
             vae: 1 << 30,
+            text: 0,
             work: 2 << 30,
         };
         let at = |memory: u64| plan(&needs, Some(memory), 0, &mut crate::Silent);
@@ -162,5 +184,17 @@ mod tests {
         );
         assert!(needs.resident() > 28 << 30, "{needs:?}");
         assert!(needs.streamed() < 16 << 30, "{needs:?}");
+        // A block of T5-XXL has 193 million weights, its table 132 million.
+        let with_text = needs.with_text(&T5Config::xxl());
+        assert!(
+            with_text.text > 2700 << 20 && with_text.text < 3 << 30,
+            "{with_text:?}"
+        );
+        assert_eq!(with_text.streamed(), needs.streamed());
+        let small = Needs {
+            work: 0,
+            ..with_text
+        };
+        assert!(small.streamed() > BASE + small.text - 1, "{small:?}");
     }
 }

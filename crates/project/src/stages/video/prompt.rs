@@ -73,15 +73,27 @@ pub(super) fn embed(
     Ok(embedded)
 }
 
+/// Sizes of the text encoder, where there is one.
+pub(super) fn config(files: &VideoFiles) -> Result<Option<T5Config>, ProjectError> {
+    let Some(path) = &files.text_encoder else {
+        return Ok(None);
+    };
+    config_of(&open(path)?, path).map(Some)
+}
+
+fn config_of(file: &ModelFile, path: &Path) -> Result<T5Config, ProjectError> {
+    let wrong = |error: models::ModelError| ProjectError::input(error.to_string());
+    match file.config_if_any().map_err(wrong)? {
+        Some(json) => T5Config::from_json(&json).map_err(wrong),
+        None => T5Encoder::detect(file)
+            .ok_or_else(|| ProjectError::input(format!("{} holds no T5 encoder", path.display()))),
+    }
+}
+
 fn load(path: &Path, channels: usize, dtype: DType) -> Result<T5Encoder, ProjectError> {
     let wrong = |error: models::ModelError| ProjectError::input(error.to_string());
     let file = open(path)?;
-    let config = match file.config_if_any().map_err(wrong)? {
-        Some(json) => T5Config::from_json(&json).map_err(wrong)?,
-        None => T5Encoder::detect(&file).ok_or_else(|| {
-            ProjectError::input(format!("{} holds no T5 encoder", path.display()))
-        })?,
-    };
+    let config = config_of(&file, path)?;
     if config.d_model != channels {
         return Err(ProjectError::input(format!(
             "{} gives {} channels, the model takes captions of {channels}",
