@@ -309,7 +309,8 @@ def upsampler(rng):
     model = fill(LTXLatentUpsamplerModel(**config), rng)
     torch.manual_seed(rng.randrange(1 << 30))
     latents = torch.randn(rng.randint(1, 2), config["in_channels"], rng.randint(1, 4), rng.randint(1, 7), rng.randint(1, 7))
-    return Case("ltx-upsampler", model.state_dict(), dict(model.config), dict(latents=latents), dict(latents=model(latents)))
+    return Case("ltx-upsampler", model.state_dict(), dict(model.config), dict(latents=latents), dict(latents=model(latents)),
+                again=lambda d: ("latents", model.to(d)(latents.to(d))))
 
 
 @torch.no_grad()

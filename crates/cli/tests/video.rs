@@ -327,6 +327,182 @@ fn with_the_parts_that_hear_it_makes_mouths() {
     assert!(difference(&picture(&was, 37), &picture(&is, 37)) > 0.05);
 }
 
+/// `sync` of the second second with parts that work on whole pictures.
+fn sync_region<'a>(region: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let shared = [
+        "sync",
+        "a.mp4",
+        "--speech",
+        "a.mp4",
+        "--model",
+        "model",
+        "--adapter",
+        "whole.safetensors",
+        "--from",
+        "1",
+        "--to",
+        "2",
+        "-o",
+        "out.mp4",
+        "--report",
+        "r.json",
+        "--quiet",
+        "--region",
+        region,
+    ];
+    [&shared[..], more].concat()
+}
+
+#[test]
+fn parts_for_whole_pictures_make_lips_faces_heads_and_everything() {
+    let bench = bench();
+    video_model::write_whole_parts(&bench.path().join("whole.safetensors"));
+    let was = picture(&open(&bench, "a.mp4"), 37);
+    let mut before = 0.0;
+    for region in ["lip", "face", "head", "whole"] {
+        let output = bench.run(&sync_region(region, &[]));
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{region}: {err}");
+        let report: Value =
+            serde_json::from_slice(&std::fs::read(bench.path().join("r.json")).unwrap()).unwrap();
+        assert_eq!(report["model"]["name"], "model with whole.safetensors");
+        let kinds = report["spans"].to_string();
+        assert!(
+            kinds.contains("lipsynced") && !kinds.contains("generated"),
+            "{kinds}"
+        );
+        let is = picture(&open(&bench, "out.mp4"), 37);
+        // Pixels that differ by more than the encoder's own error.
+        let changed = was
+            .chunks(3)
+            .zip(is.chunks(3))
+            .filter(|(a, b)| a.iter().zip(*b).any(|(a, b)| a.abs_diff(*b) > 24))
+            .count();
+        let share = changed as f64 / (192.0 * 192.0);
+        assert!(share > before, "{region}: {share} after {before}");
+        before = share;
+        if region != "whole" {
+            // The lowest rows to the left belong to nobody's head.
+            let corner = |data: &[u8]| -> Vec<u8> {
+                (160..192)
+                    .flat_map(|y| data[y * 576..y * 576 + 60].to_vec())
+                    .collect()
+            };
+            let change = difference(&corner(&was), &corner(&is));
+            assert!(change < 1.5, "{region}: {change}");
+        }
+    }
+    assert!(before > 0.5, "{before}");
+
+    // The same again after a stop in the middle of a denoise.
+    let expected = std::fs::read(bench.path().join("out.mp4")).unwrap();
+    std::fs::remove_file(bench.path().join("out.mp4")).unwrap();
+    let mut child = bench
+        .reword()
+        .args(sync_region("whole", &[]))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let state = bench.path().join(".out.mp4.reword/spans.state");
+    while !state.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(state.exists(), "the run was over too soon to be killed");
+    let output = bench.run(&sync_region("whole", &["--resume"]));
+    assert!(output.status.success());
+    assert!(
+        std::fs::read(bench.path().join("out.mp4")).unwrap() == expected,
+        "resumed"
+    );
+}
+
+#[test]
+fn parts_that_hear_fill_insertions_dub_and_work_in_two_passes() {
+    let bench = bench();
+    video_model::write_whole_parts(&bench.path().join("whole.safetensors"));
+    video_model::write_upsampler(&bench.path().join("model"));
+    let adapter = ["--adapter", "whole.safetensors"];
+    let edit = ["--replace", "Tuesday=Wednesday"];
+    let report = run(&bench, &[&edit[..], &adapter].concat());
+    let kinds = report["spans"].to_string();
+    assert!(
+        kinds.contains("generated") && kinds.contains("lipsynced"),
+        "{kinds}"
+    );
+    assert!(!report["warnings"].to_string().contains("does not hear"));
+    let one = std::fs::read(bench.path().join("out.mp4")).unwrap();
+    for other in [
+        vec!["--two-pass"],
+        vec!["--order", "latents"],
+        vec!["--guidance", "4"],
+        vec!["--stg", "1"],
+        vec!["--audio-guidance", "3"],
+    ] {
+        run(&bench, &[&edit[..], &adapter, &other].concat());
+        let two = std::fs::read(bench.path().join("out.mp4")).unwrap();
+        assert!(one != two, "{other:?} changes nothing");
+    }
+    // The base model by itself has two passes too.
+    let report = run(&bench, &["--remove", "um", "--two-pass"]);
+    assert_eq!(check(&bench, &report), 16);
+
+    // A track that is longer by a third: pictures are retimed on whole frames, every mouth follows.
+    let longer = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(bench.path().join("a.mp4"))
+        .args(["-vn", "-af", "atempo=0.8"])
+        .arg(bench.path().join("long.wav"))
+        .status()
+        .unwrap();
+    assert!(longer.success());
+    let output = bench.run(&[
+        "dub",
+        "a.mp4",
+        "--speech",
+        "long.wav",
+        "--model",
+        "model",
+        "--adapter",
+        "whole.safetensors",
+        "-o",
+        "out.mp4",
+        "--report",
+        "r.json",
+        "--quiet",
+    ]);
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{err}");
+    let frames = |name: &str| open(&bench, name).video().unwrap().frames;
+    let ratio = frames("out.mp4") as f64 / frames("a.mp4") as f64;
+    assert!((ratio - 1.25).abs() < 0.02, "{ratio}");
+}
+
+#[test]
+fn a_plan_for_a_video_model_has_its_seams() {
+    let bench = bench();
+    let seam = |model: &[&str]| {
+        let mut arguments = vec!["plan", "a.mp4", "--remove", "um", "--format", "json"];
+        arguments.extend(model);
+        let output = bench.run(&arguments);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let pictures = plan["pictures"].as_array().unwrap().clone();
+        let seam = pictures.iter().find(|run| run["kind"] == "seam").unwrap();
+        seam["frames"].as_array().unwrap().len()
+    };
+    assert_eq!(seam(&[]), 8);
+    assert_eq!(seam(&["--model", "model"]), 16);
+    // By name, it needs not be here.
+    assert_eq!(seam(&["--model", "ltx-13b"]), 16);
+}
+
 #[test]
 fn what_does_not_fit_is_told() {
     let bench = bench();
@@ -361,6 +537,12 @@ fn what_does_not_fit_is_told() {
     ]);
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("--prompt is for models"), "{err}");
+    let (code, err) = told(&with_model(&["--remove", "um", "--two-pass"]));
+    assert_eq!(code, 4, "{err}");
+    assert!(err.contains("no latent upsampler beside it"), "{err}");
+    let (code, err) = told(&with_model(&["--remove", "um", "--region", "head"]));
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("--adapter, make regions"), "{err}");
     std::fs::remove_dir_all(bench.path().join("model/tokenizer")).unwrap();
     let (code, err) = told(&with_model(&["--remove", "um"]));
     assert_eq!(code, 4, "{err}");

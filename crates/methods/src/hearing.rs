@@ -24,7 +24,7 @@ const FLOOR: f32 = 2.0;
 #[derive(Debug, Clone)]
 pub enum SoundEncoder {
     /// One state a feature, from the mel frames that the embedded model takes.
-    Mel(MelEncoder),
+    Mel(Box<MelEncoder>),
     /// A state of every block a feature, from Whisper's mel frames before their floor.
     Whisper(Box<WhisperEncoder>),
 }
@@ -99,7 +99,9 @@ impl SoundEncoder {
         device: &Device,
     ) -> Result<Self> {
         Ok(match config {
-            SoundEncoderConfig::Mel(config) => Self::Mel(MelEncoder::load(file, config, device)?),
+            SoundEncoderConfig::Mel(config) => {
+                Self::Mel(Box::new(MelEncoder::load(file, config, device)?))
+            }
             SoundEncoderConfig::Whisper(config) => {
                 let single = file.shapes().keys().any(|name| name.starts_with(PREFIX));
                 let own = if single {
@@ -180,13 +182,12 @@ impl<'a> Hearing<'a> {
                 .window
                 .take()
                 .filter(|(gives, _)| *gives == piece.gives);
-            let given = match held {
-                Some((_, given)) => given,
-                None => {
-                    let all = self.window_states(encoder, piece.start)?;
-                    let skipped = piece.gives.start - piece.start;
-                    all.narrow(0, skipped, piece.gives.len())?.contiguous()?
-                }
+            let given = if let Some((_, given)) = held {
+                given
+            } else {
+                let all = self.window_states(encoder, piece.start)?;
+                let skipped = piece.gives.start - piece.start;
+                all.narrow(0, skipped, piece.gives.len())?.contiguous()?
             };
             parts.push(given.narrow(0, from - piece.gives.start, to - from)?);
             self.window = Some((piece.gives, given));

@@ -208,3 +208,32 @@ fn verify_vae_decoder_parity() {
     }
     .check("decode", &video, 3e-6);
 }
+
+/// Values of diffusers 0.42 (`get_timestep_embedding`, 256 wide, cosines first): its angles are rounded to `f32`, which
+/// moves them by up to 5e-5 at a thousand.
+#[test]
+fn sinusoids_round_as_the_reference_does() {
+    let places = [0, 1, 2, 5, 17, 40, 127, 128, 129, 131, 150, 255];
+    let times = Tensor::new(&[987.6543_f32, 312.8371], &Device::Cpu).unwrap();
+    let found = nn::layers::sinusoid(&times, 256).unwrap();
+    let found = found.to_vec2::<f32>().unwrap();
+    let wanted = [
+        [
+            0.3677541, -0.1668607, 0.7247157, -0.3562537, -0.0423763, 0.5328827, 0.9943731,
+            0.9299231, 0.9859805, -0.8774655, 0.9830189, 0.1059349,
+        ],
+        [
+            0.2460745, -0.4970031, 0.7459784, -0.0334017, -0.5790459, 0.3082582, 0.9994349,
+            -0.9692509, 0.8677487, 0.6960694, 0.9871048, 0.0336114,
+        ],
+    ];
+    for (row, wanted) in found.iter().zip(wanted) {
+        for (place, wanted) in places.iter().zip(wanted) {
+            let value: f32 = row[*place];
+            assert!(
+                (value - wanted).abs() < 1e-6,
+                "{place}: {value}, wanted {wanted}"
+            );
+        }
+    }
+}

@@ -3,9 +3,10 @@
 
 use diffusion::{ChaChaNoise, NoiseKey, NoiseSource, Purpose};
 use models::TensorShapes;
-use models::ltx::{TransformerConfig, VaeConfig};
+use models::ltx::{TransformerConfig, UpsamplerConfig, VaeConfig};
 use models::mel_encoder::MelEncoderConfig;
 use models::t5::T5Config;
+use models::whisper::WhisperConfig;
 use nn::{Device, Tensor};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -127,6 +128,49 @@ pub(crate) fn write_parts(path: &Path) {
     tensors.extend(low_rank(24));
     let metadata = BTreeMap::from([("config".to_owned(), own.to_string())]);
     nn::weights::save(path, &tensors, &metadata).unwrap();
+}
+
+/// The parts of [`write_parts`] for whole pictures, hearing by a small Whisper.
+pub(crate) fn write_whole_parts(path: &Path) {
+    let own = json!({
+        "transformer": {"audio": {"dim": 12, "window": 8, "hidden_states": 2, "channels": 8, "feature_rate": 50.0}},
+        "audio_encoder": {
+            "d_model": 8, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 12, "num_mel_bins": 80,
+            "max_source_positions": 100,
+        },
+        "edit_yourself": {"picture": "whole", "references": 2},
+        "scheduler": {"sampler": "Uniform", "steps": 2},
+    });
+    let mut whole = config();
+    whole["transformer"]["audio"] = own["transformer"]["audio"].clone();
+    let config = TransformerConfig::from_json(&whole).unwrap();
+    let mut shapes = config.shapes();
+    shapes.retain(|name, _| name.contains("audio_attn."));
+    for (name, shape) in models::audio_projection::shapes(config.audio.as_ref().unwrap()) {
+        shapes.insert(format!("audio_projection.{name}"), shape);
+    }
+    let mut tensors = filled(&shapes, "model.diffusion_model.");
+    let encoder = WhisperConfig::from_json(&own["audio_encoder"]).unwrap();
+    tensors.extend(filled(&encoder.shapes(), "audio_encoder."));
+    tensors.extend(low_rank(24));
+    let metadata = BTreeMap::from([("config".to_owned(), own.to_string())]);
+    nn::weights::save(path, &tensors, &metadata).unwrap();
+}
+
+/// A latent upsampler beside the small model.
+pub(crate) fn write_upsampler(folder: &Path) {
+    let config = UpsamplerConfig {
+        in_channels: 8,
+        mid_channels: 32,
+        num_blocks_per_stage: 1,
+        ..UpsamplerConfig::default()
+    };
+    let folder = folder.join("latent_upsampler");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = serde_json::to_string(&config).unwrap();
+    std::fs::write(folder.join("config.json"), text).unwrap();
+    let path = folder.join("model.safetensors");
+    nn::weights::save(path, &filled(&config.shapes(), ""), &BTreeMap::new()).unwrap();
 }
 
 /// An adapter for the small model's queries, in PEFT's keys.

@@ -166,7 +166,7 @@ impl Encoding<'_> {
             })?;
         let (rows, columns) = source.size();
         if let (Some(fill), Made::Part(area)) = (fill, span.made_at(frame)) {
-            let value = (fill as f32 + 1.0) / 2.0;
+            let value = f32::midpoint(fill as f32, 1.0);
             let (down, across) = area.pixels((rows, columns));
             for plane in pixels.chunks_exact_mut((rows * columns).max(1)) {
                 for row in plane

@@ -195,15 +195,14 @@ impl Run<'_> {
         let first_steps = self.job.pass.times()?.len();
         let in_second = state.filter(|state| state.has_text("second"));
         let grid = self.grid(1);
-        let start = match in_second {
+        let start = if let Some(state) = in_second {
             // The walk goes on from what the state holds.
-            Some(state) => state.tensor("x")?.to_device(device)?,
-            None => {
-                let small = self.grid(2);
-                let noise = self.normal(Purpose::Start, &stretch, 0..stretch.latents(), &small)?;
-                let first = self.pass(&place, &self.job.pass, 2, &noise, state)?;
-                self.upsampled(&stretch, &first, (&small, &grid), second)?
-            }
+            state.tensor("x")?.to_device(device)?
+        } else {
+            let small = self.grid(2);
+            let noise = self.normal(Purpose::Start, &stretch, 0..stretch.latents(), &small)?;
+            let first = self.pass(&place, &self.job.pass, 2, &noise, state)?;
+            self.upsampled(&stretch, &first, (&small, &grid), second)?
         };
         place.done = first_steps;
         let made = self.pass(&place, second, 1, &start, in_second)?;

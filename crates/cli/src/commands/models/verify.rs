@@ -20,7 +20,16 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let path = Path::new(name);
     if path.exists() {
-        return file(path, preset, None, terminal);
+        return match parts_of(path).as_slice() {
+            [] => file(path, preset, None, terminal),
+            _ if preset.is_some() => Err(Failure::usage(
+                "a folder with several networks has a preset for none of them",
+            )
+            .with_hint("give the folder of one of them")),
+            parts => parts
+                .iter()
+                .try_for_each(|part| file(part, None, None, terminal)),
+        };
     }
     if let Some(model) = find(name) {
         return published(model, checksums, terminal);
@@ -29,6 +38,24 @@ pub(crate) fn run(
         Failure::missing(format!("there is no file or published model `{name}`"))
             .with_hint("give a path, or a name that `reword models list` shows"),
     )
+}
+
+/// Folders in which diffusers' and our own layout keep networks.
+const PARTS: [&str; 5] = [
+    "transformer",
+    "vae",
+    "text_encoder",
+    "latent_upsampler",
+    "sound_encoder",
+];
+
+/// The networks of a folder of folders; none for a file, or a folder with weights of its own.
+fn parts_of(path: &Path) -> Vec<PathBuf> {
+    let folders = PARTS.map(|part| path.join(part));
+    if ModelFile::open(path).is_ok() {
+        return Vec::new();
+    }
+    folders.into_iter().filter(|part| part.is_dir()).collect()
 }
 
 fn published(model: &PublishedModel, checksums: bool, terminal: &Terminal) -> Result<(), Failure> {

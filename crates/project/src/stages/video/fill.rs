@@ -17,11 +17,11 @@ use diffusion::State;
 use media::compose::{Feather, Mask};
 use media::image::RgbF32;
 use media::{Frame, VideoInfo};
+use methods::BoxError;
 use methods::edit_yourself::MelSource;
 use methods::ltx_video::{
     Made, MadePicture, PictureSource, SpanInputs, SpanJob, SpanObserver, SpanProgress,
 };
-use methods::BoxError;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
