@@ -11,6 +11,7 @@ mod file;
 pub mod forward;
 pub mod i3d;
 pub mod inception;
+pub mod interpolate;
 pub mod lora;
 pub mod lpips;
 pub mod ltx;
@@ -22,6 +23,7 @@ pub mod t5;
 pub mod tokenizer;
 pub mod verify;
 mod vision;
+pub mod vit;
 pub mod whisper;
 
 pub use error::{ModelError, Result};
