@@ -29,7 +29,22 @@ KINDS = {
     "i3d": (r"Conv3d_|Mixed_|logits\.", ("Mixed_5c.b0.conv3d.weight", [384, 832, 1, 1, 1])),
     "syncnet": (r"netcnn|netfc", ("netcnnlip.0.weight", [96, 3, 5, 7, 7])),
     "face-id": (r"", None),
+    "dino": (r"cls_token|pos_embed|patch_embed\.|blocks\.|norm\.", ("blocks.11.attn.qkv.weight", [2304, 768])),
+    "clip": (r"cls_token|pos_embed|patch_embed\.|blocks\.|norm|head\.", ("blocks.11.attn.qkv.weight", [2304, 768])),
+    "videomae": (r"patch_embed\.|blocks\.|norm\.", ("patch_embed.proj.weight", [1408, 3, 2, 14, 14])),
 }
+
+# Heads of attention, where they are not 64 wide.
+HEADS = {"videomae": 16}
+
+# CLIP's names, in this order, to those of the other two.
+CLIP_NAMES = (
+    (r"^visual\.transformer\.resblocks\.", "blocks."), (r"^visual\.", ""), (r"^class_embedding$", "cls_token"),
+    (r"^positional_embedding$", "pos_embed"), (r"^conv1\.", "patch_embed.proj."), (r"^ln_pre\.", "norm_pre."),
+    (r"^ln_post\.", "norm."), (r"^proj$", "head.weight"), (r"\.ln_([12])\.", r".norm\1."),
+    (r"\.attn\.in_proj_", ".attn.qkv."), (r"\.attn\.out_proj\.", ".attn.proj."), (r"\.mlp\.c_fc\.", ".mlp.fc1."),
+    (r"\.mlp\.c_proj\.", ".mlp.fc2."),
+)
 
 # Parameters of metrics without networks, from the packages that ship them: kept in double precision.
 PARAMETERS = ("niqe", "brisque")
@@ -47,10 +62,34 @@ def tensors(path: Path) -> dict:
         except Exception:  # noqa: BLE001
             sys.exit(f"{path} is neither a file of tensors nor a TorchScript archive: {error}")
     # Training programs wrap the tensors in one more dictionary.
-    for key in ("state_dict", "net_state_dict", "model", "net"):
+    for key in ("state_dict", "net_state_dict", "model", "module", "net"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
     return {name: tensor for name, tensor in found.items() if isinstance(tensor, torch.Tensor)}
+
+
+def clip(found: dict) -> dict:
+    """The picture tower under the names of the other vision transformers."""
+    out = {}
+    for name, tensor in found.items():
+        if not name.startswith("visual."):
+            continue
+        for pattern, to in CLIP_NAMES:
+            name = re.sub(pattern, to, name)
+        out[name] = {"cls_token": lambda t: t[None, None], "pos_embed": lambda t: t[None], "head.weight": lambda t: t.T}.get(name, lambda t: t)(tensor)
+    return out
+
+
+def videomae(found: dict) -> dict:
+    """Biases of queries and values (keys have none) in one; the norm before the classes is the last."""
+    out = {}
+    for name, tensor in found.items():
+        if name.endswith("attn.q_bias"):
+            block = name.removesuffix("q_bias")
+            out[f"{block}qkv.bias"] = torch.cat([tensor, torch.zeros_like(tensor), found[f"{block}v_bias"]])
+        elif not name.endswith("attn.v_bias"):
+            out[name.replace("fc_norm.", "norm.")] = tensor
+    return out
 
 
 def niqe(source: Path) -> dict:
@@ -112,8 +151,9 @@ def main():
         return
     keep, mark = KINDS[options.kind]
     kept = {}
-    for name, tensor in tensors(options.source).items():
-        name = name.removeprefix("module.")
+    found = {name.removeprefix("module."): tensor for name, tensor in tensors(options.source).items()}
+    found = {"clip": clip, "videomae": videomae}.get(options.kind, lambda found: found)(found)
+    for name, tensor in found.items():
         if name.endswith("num_batches_tracked") or not re.match(keep, name):
             continue
         kept[name] = tensor.detach().to(torch.float32).contiguous()
@@ -126,7 +166,10 @@ def main():
         if found != shape:
             sys.exit(f"{options.source} is no {options.kind}: {name} should be {shape} and is {found}; it has {sorted(kept)[:5]} …")
     digest = hashlib.sha256(options.source.read_bytes()).hexdigest()
-    save_file(kept, options.out, metadata={"kind": options.kind, "source": options.source.name, "source_sha256": digest})
+    metadata = {"kind": options.kind, "source": options.source.name, "source_sha256": digest}
+    if options.kind in HEADS:
+        metadata["heads"] = str(HEADS[options.kind])
+    save_file(kept, options.out, metadata=metadata)
     print(f"{options.out}: {len(kept)} tensors, from {options.source.name} (SHA-256 {digest})")
 
 

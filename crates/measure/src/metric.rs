@@ -72,7 +72,7 @@ use Better::{Higher, Lower, Zero};
 use Needs::{Network, Nothing, Places};
 
 /// All metrics, in the order of tables.
-pub const METRICS: [Metric; 30] = [
+pub const METRICS: [Metric; 33] = [
     metric("psnr", "dB", Higher, Nothing, "whole frames, RGB"),
     metric(
         "ssim",
@@ -220,6 +220,27 @@ pub const METRICS: [Metric; 30] = [
         Lower,
         Network("i3d"),
         "windows of 16 frames at 224x224",
+    ),
+    metric(
+        "fvd-debiased",
+        "",
+        Lower,
+        Network("videomae"),
+        "the same by VideoMAE's features, which hang less on content (CD-FVD)",
+    ),
+    metric(
+        "subject-consistency",
+        "",
+        Higher,
+        Network("dino"),
+        "VBench: the made frames' likeness to the first and the one before, by DINO",
+    ),
+    metric(
+        "background-consistency",
+        "",
+        Higher,
+        Network("clip"),
+        "VBench: the same by CLIP",
     ),
     metric(
         "csim",

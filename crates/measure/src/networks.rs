@@ -12,6 +12,7 @@ use models::inception::{Inception, InceptionVariant};
 use models::lpips::{Lpips, LpipsNet};
 use models::sync_scorer::SyncScorer;
 use models::syncnet::SyncNet;
+use models::vit::{Vit, VitKind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -24,6 +25,9 @@ pub struct Networks {
     pub(crate) lpips: Option<Lpips>,
     pub(crate) inception: Option<Inception>,
     pub(crate) i3d: Option<I3d>,
+    pub(crate) videomae: Option<Vit>,
+    pub(crate) dino: Option<Vit>,
+    pub(crate) clip: Option<Vit>,
     pub(crate) face_id: Option<FaceId>,
     pub(crate) syncnet: Option<SyncNet>,
     pub(crate) niqe: Option<NiqeParameters>,
@@ -107,6 +111,19 @@ impl Networks {
             }
             ("i3d", [(_, file)]) => {
                 self.i3d = Some(I3d::load(file, &device).map_err(broken)?);
+                Ok(name)
+            }
+            ("videomae", [(_, file)]) => {
+                let net = Vit::load(file, VitKind::VideoMae, &device).map_err(broken)?;
+                self.videomae = Some(net);
+                Ok(name)
+            }
+            ("dino", [(_, file)]) => {
+                self.dino = Some(Vit::load(file, VitKind::Dino, &device).map_err(broken)?);
+                Ok(name)
+            }
+            ("clip", [(_, file)]) => {
+                self.clip = Some(Vit::load(file, VitKind::Clip, &device).map_err(broken)?);
                 Ok(name)
             }
             ("face-id", [(_, file)]) => {

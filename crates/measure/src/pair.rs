@@ -6,7 +6,10 @@
 //! numbers a frame.
 
 mod align;
+mod aligned;
 mod compare;
+mod conclusion;
+mod consistency;
 mod course;
 mod features;
 mod identity;
@@ -14,6 +17,7 @@ mod mask;
 mod report;
 mod verdict;
 mod walk;
+mod windows;
 
 pub use features::FeatureSets;
 pub use mask::Mask;
@@ -28,6 +32,7 @@ use crate::sync::{SyncOptions, TrackSync, measure_sync};
 use crate::watch::Watch;
 use align::Alignment;
 use compare::FrameWants;
+use consistency::Consistency;
 use course::{Course, CourseWants, landmarks};
 use face::geometry::Point;
 use face::track::Chosen;
@@ -136,7 +141,10 @@ impl PairOptions {
             lpips: self.wants(&["lpips"]) && networks.lpips.is_some(),
             fid: self.wants(&["fid"]) && networks.inception.is_some(),
             fvd: self.wants(&["fvd"]) && networks.i3d.is_some(),
+            debiased: self.wants(&["fvd-debiased"]) && networks.videomae.is_some(),
             identity: self.wants(&["csim", "identity-drift"]) && networks.face_id.is_some(),
+            subject: self.wants(&["subject-consistency"]) && networks.dino.is_some(),
+            background: self.wants(&["background-consistency"]) && networks.clip.is_some(),
         }
     }
 }
@@ -151,6 +159,8 @@ struct Gathered<'a> {
     walked: walk::Walked,
     lpips: Vec<f64>,
     faces: Vec<[Option<Vec<f32>>; 2]>,
+    subject: Consistency,
+    background: Consistency,
     sync: Option<Result<Vec<TrackSync>, String>>,
     agreement: Option<Result<Agreement, String>>,
     options: &'a PairOptions,
@@ -232,6 +242,10 @@ pub fn measure_pair(
         std::mem::take(&mut features.lpips),
         std::mem::take(&mut features.faces),
     );
+    let (subject, background) = (
+        std::mem::take(&mut features.subject),
+        std::mem::take(&mut features.background),
+    );
     drop(features);
 
     let sync = match (&networks.syncnet, &made_face) {
@@ -261,6 +275,8 @@ pub fn measure_pair(
         walked,
         lpips,
         faces,
+        subject,
+        background,
         sync,
         agreement,
         options,

@@ -59,6 +59,10 @@ pub fn jump(steps: &[Option<f64>], seams: &[u64]) -> Result<f64, String> {
             own.len()
         ));
     }
+    let frames = at(steps.len());
+    if seams.iter().all(|seam| *seam == 0 || *seam >= frames) {
+        return Err(format!("no seam lies within the clip's {frames} frames"));
+    }
     let there: Vec<f64> = steps
         .iter()
         .enumerate()
@@ -93,6 +97,11 @@ mod tests {
         assert!((jump(&steps, &[50]).unwrap() - 5.0).abs() < 1e-9);
         assert!(jump(&steps, &[]).is_err());
         assert!(jump(&steps[..8], &[3]).is_err());
+        // A cut before the first frame or behind the last has no step.
+        for seam in [0, 101, 2500] {
+            let reason = jump(&steps, &[seam]).unwrap_err();
+            assert!(reason.contains("101 frames"), "{reason}");
+        }
         steps[49] = None;
         assert!(jump(&steps, &[50]).unwrap_err().contains("face"));
     }

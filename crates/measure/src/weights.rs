@@ -19,7 +19,7 @@ pub struct WeightFile {
 }
 
 /// All weight files.
-pub const WEIGHT_FILES: [WeightFile; 12] = [
+pub const WEIGHT_FILES: [WeightFile; 15] = [
     WeightFile {
         network: "lpips",
         file: "alexnet.safetensors",
@@ -67,6 +67,24 @@ pub const WEIGHT_FILES: [WeightFile; 12] = [
         file: "i3d_kinetics400.safetensors",
         source: "i3d_pretrained_400.pt (I3D, RGB, Kinetics 400), the file that FVD implementations in PyTorch load",
         convert: "i3d i3d_pretrained_400.pt",
+    },
+    WeightFile {
+        network: "videomae",
+        file: "videomae_g_ssv2.safetensors",
+        source: "vit_g_hybrid_pt_1200e_ssv2_ft.pth (VideoMAE V2, giant, Something-Something V2), which the package cd-fvd loads",
+        convert: "videomae vit_g_hybrid_pt_1200e_ssv2_ft.pth",
+    },
+    WeightFile {
+        network: "dino",
+        file: "dino_vitb16.safetensors",
+        source: "dino_vitbase16_pretrain.pth of facebookresearch/dino",
+        convert: "dino dino_vitbase16_pretrain.pth",
+    },
+    WeightFile {
+        network: "clip",
+        file: "clip_vitb32.safetensors",
+        source: "ViT-B-32.pt of openai/CLIP",
+        convert: "clip ViT-B-32.pt",
     },
     WeightFile {
         network: "face-id",

@@ -1,126 +1,21 @@
-//! From what was gathered to scores with reasons.
+//! From what was gathered to numbers, each with a reason where there is none.
 
 use super::Gathered;
 use super::features::{FeatureSets, cosine};
-use super::identity::{by_minute, drift, likeness};
-use super::report::{ClipSummary, CopyKind, FrameCurve, PairReport};
+use super::identity::{drift, likeness};
 use crate::frechet::{Moments, frechet_distance};
 use crate::lips::{landmark_distance, lip_leak, opening_correlation};
-use crate::metric::{Needs, Score};
 use crate::picture::psnr;
 use crate::seam::{jump, pose_step};
 use crate::statistics::mean;
 use face::geometry::Point;
 use face::mouth_opening;
-use media::VideoInfo;
-use std::path::Path;
 use units::FrameIndex;
-
-/// A clip is taken for a compressed copy when its mouth is as near to the reference's as compression leaves it, in
-/// nearly every frame. Measured with x264 up to CRF 28 on the project's test clips; made mouths lie far below.
-const COPY_PSNR: f64 = 33.0;
-/// The part of the frames in which it must be.
-const COPY_SHARE: f64 = 0.98;
 
 type Value = Result<f64, String>;
 
 impl Gathered<'_> {
-    pub(super) fn report(&self, made: &Path, reference: &Path, sets: &FeatureSets) -> PairReport {
-        let mut notes = self.alignment.notes.clone();
-        if self.walked.pairs > 0 && self.walked.comparable < self.walked.pairs {
-            notes.push(format!(
-                "the sizes differ ({}x{} and {}x{}): pixels are not compared",
-                self.made.video.width,
-                self.made.video.height,
-                self.reference.video.width,
-                self.reference.video.height
-            ));
-        } else if self.options.fit && size(&self.made.video) != size(&self.reference.video) {
-            notes.push(format!(
-                "frames of {}x{} were brought to {}x{}",
-                self.made.video.width,
-                self.made.video.height,
-                self.reference.video.width,
-                self.reference.video.height
-            ));
-        }
-        let copy = self.copy();
-        match copy {
-            Some(CopyKind::Exact) => {
-                notes.push("every frame equals the reference: this is a copy".to_owned());
-            }
-            Some(CopyKind::Recompressed) => notes.push(
-                "the pictures are the reference's, compressed anew: this is a copy".to_owned(),
-            ),
-            None => {}
-        }
-        let mut scores = Vec::new();
-        for metric in &self.options.metrics {
-            if let Needs::Network(network) = metric.needs
-                && let Some(reason) = self.networks.missing(network)
-            {
-                scores.push(Score::missing(metric.name, reason));
-                continue;
-            }
-            scores.push(Score::of(metric.name, self.score(metric.name, sets)));
-        }
-        for set in [("fid", &sets.frames), ("fvd", &sets.windows)] {
-            if let (name, Some([moments, _])) = set
-                && self.options.wants(&[name])
-            {
-                notes.push(few(name, moments));
-            }
-        }
-        notes.extend(self.networks.advice().iter().cloned());
-        let faces = |found: Vec<Option<Vec<Point>>>| {
-            self.options
-                .course()
-                .faces
-                .then(|| found.iter().flatten().count() as u64)
-        };
-        let openings = self.openings();
-        PairReport {
-            version: 1,
-            made: summary(made, &self.made.video, faces(self.made_landmarks())),
-            reference: summary(
-                reference,
-                &self.reference.video,
-                faces(self.reference_landmarks()),
-            ),
-            compared: self.alignment.len() as u64,
-            copy,
-            scores,
-            notes,
-            networks: self.networks.used().clone(),
-            identity_by_minute: by_minute(&self.likeness()),
-            curve: FrameCurve {
-                psnr: self.walked.course.clone(),
-                made_opening: openings.0,
-                reference_opening: openings.1,
-            },
-        }
-    }
-
-    fn copy(&self) -> Option<CopyKind> {
-        let walked = &self.walked;
-        if walked.pairs < 2 || !self.options.wants(&["psnr"]) {
-            return None;
-        }
-        if walked.equal == walked.pairs {
-            return Some(CopyKind::Exact);
-        }
-        let near = walked
-            .course
-            .iter()
-            .filter(|p| p.is_some_and(|p| p >= COPY_PSNR))
-            .count();
-        let mouths = walked.mouth_psnr.len() as u64 == walked.pairs;
-        // Without mouths to compare, whole frames say little: a changed mouth is a small part of a frame.
-        (mouths && near as f64 >= COPY_SHARE * walked.pairs as f64)
-            .then_some(CopyKind::Recompressed)
-    }
-
-    fn score(&self, name: &'static str, sets: &FeatureSets) -> Value {
+    pub(super) fn score(&self, name: &'static str, sets: &FeatureSets) -> Value {
         let walked = &self.walked;
         match name {
             "psnr" => self.pixels(&walked.psnr),
@@ -151,6 +46,9 @@ impl Gathered<'_> {
             "lpips" => mean(&self.lpips).ok_or_else(|| self.no_pixels()),
             "fid" => distance(sets.frames.as_ref(), "frames"),
             "fvd" => distance(sets.windows.as_ref(), "windows of 16 frames"),
+            "fvd-debiased" => distance(sets.debiased.as_ref(), "windows of 16 frames"),
+            "subject-consistency" => self.subject.mean(),
+            "background-consistency" => self.background.mean(),
             "csim" => self.csim(),
             "identity-drift" => self.drift(),
             "sync-c" => self.tracks(|track| track.scores.confidence),
@@ -208,7 +106,7 @@ impl Gathered<'_> {
     }
 
     /// Openings at the pairs: made, reference.
-    fn openings(&self) -> (Vec<Option<f32>>, Vec<Option<f32>>) {
+    pub(super) fn openings(&self) -> (Vec<Option<f32>>, Vec<Option<f32>>) {
         let (made, reference) = (self.made_landmarks(), self.reference_landmarks());
         let opening = |points: &[Option<Vec<Point>>], index: usize| {
             points.get(index)?.as_deref().map(mouth_opening)
@@ -326,7 +224,7 @@ impl Gathered<'_> {
         self.with_faces(value)
     }
 
-    fn likeness(&self) -> Vec<(f64, f64)> {
+    pub(super) fn likeness(&self) -> Vec<(f64, f64)> {
         likeness(&self.faces, |index| {
             self.made.video.times.start(FrameIndex(index as u64)).0
         })
@@ -410,21 +308,6 @@ fn alone(frames: &[Result<f64, String>]) -> Value {
     })
 }
 
-fn size(video: &VideoInfo) -> (u32, u32) {
-    (video.width, video.height)
-}
-
-fn summary(path: &Path, video: &VideoInfo, faces: Option<u64>) -> ClipSummary {
-    ClipSummary {
-        path: path.to_owned(),
-        frames: video.frames,
-        fps: video.rate.per_second(),
-        width: video.width,
-        height: video.height,
-        faces,
-    }
-}
-
 fn distance(sets: Option<&[Moments; 2]>, what: &str) -> Value {
     let Some([made, reference]) = sets else {
         return Err(format!("there are no {what}"));
@@ -433,13 +316,4 @@ fn distance(sets: Option<&[Moments; 2]>, what: &str) -> Value {
         return Err(format!("{} {what}; two are needed", made.count()));
     }
     frechet_distance(made, reference).map_err(|error| error.to_string())
-}
-
-/// What to think of a Fréchet distance of few samples.
-fn few(name: &str, moments: &Moments) -> String {
-    format!(
-        "{name} of {} against as many, in {} dimensions: sets this small are biased upwards, compare only equal counts",
-        moments.count(),
-        moments.dim()
-    )
 }

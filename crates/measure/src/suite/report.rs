@@ -72,7 +72,7 @@ pub struct SuiteReport {
 }
 
 /// Metrics that are distances of whole sets.
-pub(super) const SET_METRICS: [&str; 2] = ["fid", "fvd"];
+pub(super) const SET_METRICS: [&str; 3] = ["fid", "fvd", "fvd-debiased"];
 
 impl SystemReport {
     /// Puts the clips of a system together; `sets` are the scores of whole sets.

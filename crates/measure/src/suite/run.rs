@@ -139,7 +139,11 @@ impl Runner<'_> {
         }
         let scores: Vec<Score> = SET_METRICS
             .iter()
-            .zip([("inception", &sets.frames), ("i3d", &sets.windows)])
+            .zip([
+                ("inception", &sets.frames),
+                ("i3d", &sets.windows),
+                ("videomae", &sets.debiased),
+            ])
             .map(|(name, (network, moments))| {
                 self.networks.missing(network).map_or_else(
                     || Score::of(name, set_distance(moments.as_ref())),
