@@ -251,6 +251,8 @@ impl Recipe {
             ("sound.opening", self.sound.opening),
             ("sound.shape", self.sound.shape),
             ("sync.others", self.sync.others),
+            ("sync.anywhere", self.sync.anywhere),
+            ("sync.turning", self.sync.turning),
             ("sync.scale", self.sync.scale),
             ("vae.loss.absolute", self.vae.loss.absolute),
             ("vae.loss.squared", self.vae.loss.squared),

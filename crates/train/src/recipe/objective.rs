@@ -176,12 +176,16 @@ pub struct SyncObjective {
     pub most_offset: usize,
     /// Weight of telling the own sound from the batch's others; telling the shift has weight one.
     pub others: f64,
+    /// Weight of the same with every sound at its best offset (a soft maximum), which is how strangers are met in use.
+    pub anywhere: f64,
     /// What agreements are multiplied with before the softmax.
     pub scale: f64,
     /// Share of the blocks' inner values that is blanked.
     pub dropout: f64,
     /// A mirrored face.
     pub mirror: f64,
+    /// How far a head may turn within a window: 1 changes width and height by some 5 %.
+    pub turning: f64,
     /// Another length of the vocal tract: mel bands stretched.
     pub throat: f64,
     /// Another level, tilt and ripple of the spectrum.
@@ -200,9 +204,11 @@ impl Default for SyncObjective {
             align: None,
             most_offset: 5,
             others: 0.5,
+            anywhere: 0.0,
             scale: 24.0,
             dropout: 0.2,
             mirror: 0.5,
+            turning: 0.0,
             throat: 0.8,
             room: 0.6,
             floor: 0.5,

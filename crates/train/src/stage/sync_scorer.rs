@@ -1,7 +1,8 @@
 //! The sync scorer: which sound goes with these lips, and when.
 //!
 //! Each sample is a window of lips with the sound around it, the sound shifted by a random number of frames. One loss asks
-//! for the shift among all, another for the own sound among the batch's. Recordings are seldom exact: a clip's own offset
+//! for the shift among all, another for the own sound among the batch's, a third for the same with each sound at its best
+//! offset. Recordings are seldom exact: a clip's own offset
 //! is looked up with the weights of an earlier run (`sync.align`) and taken out.
 
 mod augment;
@@ -234,12 +235,16 @@ impl SyncStage {
     }
 }
 
+/// Logarithm of the sum of exponentials along the last axis, which goes.
+fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
+    let most = x.max_keepdim(D::Minus1)?.detach();
+    let sum = x.broadcast_sub(&most)?.exp()?.sum(D::Minus1)?.log()?;
+    Ok((sum + most.squeeze(D::Minus1)?)?)
+}
+
 /// Logarithm of the softmax along the last axis.
 fn log_softmax(x: &Tensor) -> Result<Tensor> {
-    let most = x.max_keepdim(D::Minus1)?.detach();
-    let x = x.broadcast_sub(&most)?;
-    let sum = x.exp()?.sum_keepdim(D::Minus1)?.log()?;
-    Ok(x.broadcast_sub(&sum)?)
+    Ok(x.broadcast_sub(&log_sum_exp(x)?.unsqueeze(D::Minus1)?)?)
 }
 
 /// Mean cross entropy of rows of `logits` against rows of `targets`, which sum to one.
@@ -316,9 +321,23 @@ impl Stage for SyncStage {
         let whose = ((cross_entropy(&pairs, &same)?
             + cross_entropy(&pairs.t()?.contiguous()?, &same)?)?
             * 0.5)?;
-        let mut losses = Losses::new((&when + (&whose * options.others)?)?);
+        let mut total = (&when + (&whose * options.others)?)?;
+        let anywhere = if options.anywhere > 0.0 {
+            let best = log_sum_exp(&all.reshape((batch, batch, offsets))?)?;
+            let loss = ((cross_entropy(&best, &same)?
+                + cross_entropy(&best.t()?.contiguous()?, &same)?)?
+                * 0.5)?;
+            total = (total + (&loss * options.anywhere)?)?;
+            Some(loss)
+        } else {
+            None
+        };
+        let mut losses = Losses::new(total);
         losses.note("when", &when)?;
         losses.note("whose", &whose)?;
+        if let Some(loss) = &anywhere {
+            losses.note("anywhere", loss)?;
+        }
         let found = own.detach().to_vec2::<f32>()?;
         let right = found
             .iter()
@@ -347,6 +366,9 @@ mod tests {
         let first = ((-3.0_f64).exp() + (-2.0_f64).exp() + 1.0).ln();
         let wanted = f64::midpoint(first, 3.0_f64.ln());
         assert!((f64::from(found.to_scalar::<f32>().unwrap()) - wanted).abs() < 1e-6);
+        let found = log_sum_exp(&logits).unwrap().to_vec1::<f32>().unwrap();
+        assert!((f64::from(found[0]) - (4.0 + first - 0.0)).abs() < 1e-6);
+        assert!((f64::from(found[1]) - 3.0_f64.ln()).abs() < 1e-6);
     }
 
     #[test]

@@ -34,6 +34,9 @@ const OPPOSITE: [(usize, usize); 22] = [
 /// Frames over which a drift of the whole face is smoothed.
 const DRIFT: usize = 25;
 
+/// Frames over which the courses of a turning head are smoothed, one of these a window.
+const TURNS: [usize; 3] = [9, 15, 25];
+
 /// For each of lips and jaw the place of the point opposite.
 fn mirror() -> Vec<usize> {
     let all: Vec<usize> = LIPS.iter().chain(&JAW).copied().collect();
@@ -51,7 +54,36 @@ fn mirror() -> Vec<usize> {
         .collect()
 }
 
-/// Lips and jaw of frames, flat: mirrored, turned, of another size and width, drifting, noisy.
+/// A random course of `frames` numbers, each the mean of `over` normal ones in a row.
+fn walk(frames: usize, over: usize, draw: &mut Draw) -> Vec<f64> {
+    let steps: Vec<f64> = (0..frames + over - 1).map(|_| draw.normal()).collect();
+    steps
+        .windows(over)
+        .map(|part| part.iter().sum::<f64>() / over as f64)
+        .collect()
+}
+
+/// What a head that turns does to the outline, frame by frame, as far as two dimensions tell: width, height and slant
+/// change, and the whole moves.
+fn turning(frames: usize, most: f64, draw: &mut Draw) -> Vec<[f32; 6]> {
+    const SHARE: f64 = 0.05;
+    const MOVE: f64 = 0.25;
+    let over = TURNS.get(draw.below(TURNS.len())).copied().unwrap_or(1);
+    let size = most * draw.uniform() * (over as f64).sqrt();
+    let mut courses = [(); 6].map(|()| walk(frames, over, draw).into_iter());
+    let factors = [SHARE, SHARE, MOVE, SHARE, SHARE, MOVE];
+    (0..frames)
+        .map(|_| {
+            let mut frame = [0.0; 6];
+            for ((slot, course), factor) in frame.iter_mut().zip(&mut courses).zip(factors) {
+                *slot = (course.next().unwrap_or(0.0) * size * factor) as f32;
+            }
+            frame
+        })
+        .collect()
+}
+
+/// Lips and jaw of frames, flat: mirrored, turned, of another size and width, drifting, turning, noisy.
 pub(super) fn points(points: &mut [f32], options: &SyncObjective, draw: &mut Draw) {
     let each = LIPS.len() + JAW.len();
     let mirrored = draw.chance(options.mirror);
@@ -59,27 +91,28 @@ pub(super) fn points(points: &mut [f32], options: &SyncObjective, draw: &mut Dra
     let size = draw.between(0.75, 1.3) as f32;
     let wide = draw.between(0.85, 1.15) as f32;
     let noise = [0.0, 0.02, 0.05].get(draw.below(3)).copied().unwrap_or(0.0);
-    let drift = 2.0 * draw.uniform();
+    let drift = 0.25 * 2.0 * draw.uniform();
     let frames = points.len() / (2 * each).max(1);
-    let walk: Vec<[f32; 2]> = {
-        let steps: Vec<[f64; 2]> = (0..frames + DRIFT - 1)
-            .map(|_| [0.25 * draw.normal(), 0.25 * draw.normal()])
-            .collect();
-        (0..frames)
-            .map(|n| {
-                let part = steps.get(n..n + DRIFT).unwrap_or(&[]);
-                [0, 1].map(|axis: usize| {
-                    let of = |s: &[f64; 2]| if axis == 0 { s[0] } else { s[1] };
-                    (part.iter().map(of).sum::<f64>() / DRIFT as f64 * drift) as f32
-                })
-            })
-            .collect()
+    let drifts = [(); 2].map(|()| walk(frames, DRIFT, draw));
+    let turns = if options.turning > 0.0 {
+        turning(frames, options.turning, draw)
+    } else {
+        vec![[0.0; 6]; frames]
     };
+    let count = (points.len() / 2).max(1) as f64;
+    let centre = points.as_chunks::<2>().0.iter().fold([0.0; 2], |sum, p| {
+        [
+            sum[0] + f64::from(p[0]) / count,
+            sum[1] + f64::from(p[1]) / count,
+        ]
+    });
     let opposite = mirror();
     let (sin, cos) = turn.sin_cos();
-    // The mean over the window is taken off afterwards, so the turn's centre does not matter.
-    for (frame, walk) in points.chunks_exact_mut(2 * each).zip(walk) {
+    let [across, down] = drifts;
+    let walks = across.into_iter().zip(down).zip(turns);
+    for (frame, ((walk_x, walk_y), turning)) in points.chunks_exact_mut(2 * each).zip(walks) {
         let old: Vec<[f32; 2]> = frame.as_chunks::<2>().0.to_vec();
+        let [wider, slant, right, taller, lean, lower] = turning;
         for (n, slot) in frame.as_chunks_mut::<2>().0.iter_mut().enumerate() {
             let from = if mirrored {
                 opposite.get(n).copied().unwrap_or(n)
@@ -87,11 +120,16 @@ pub(super) fn points(points: &mut [f32], options: &SyncObjective, draw: &mut Dra
                 n
             };
             let [x, y] = old.get(from).copied().unwrap_or_default();
+            let (x, y) = (x - centre[0] as f32, y - centre[1] as f32);
             let x = if mirrored { -x } else { x };
-            let mut jitter = || noise * draw.normal();
+            let (x, y) = (
+                size * (x * cos * wide - y * sin),
+                size * (x * sin + y * cos),
+            );
+            let mut jitter = || (noise * draw.normal()) as f32;
             *slot = [
-                size * (x * cos * wide - y * sin) + walk[0] + jitter() as f32,
-                size * (x * sin + y * cos) + walk[1] + jitter() as f32,
+                x * (1.0 + wider) + y * slant + right + (drift * walk_x) as f32 + jitter(),
+                y * (1.0 + taller) + x * lean + lower + (drift * walk_y) as f32 + jitter(),
             ];
         }
     }
@@ -181,6 +219,44 @@ mod tests {
             .map(|n| all[n])
             .collect();
         assert_eq!(middle, [17, 0, 14, 13, 152]);
+    }
+
+    #[test]
+    fn a_turning_head_moves_the_outline_as_a_whole() {
+        let options = SyncObjective {
+            turning: 1.0,
+            ..SyncObjective::default()
+        };
+        let still: Vec<f32> = (0..20)
+            .flat_map(|_| (0..98).map(|n| (n as f32 * 0.7).sin()))
+            .collect();
+        let changed = |turning: f64, index: u64| {
+            let options = SyncObjective {
+                turning,
+                ..options.clone()
+            };
+            let mut points = still.clone();
+            super::points(
+                &mut points,
+                &options,
+                &mut Draw::new(3, Purpose::Augment, 0, index),
+            );
+            points
+        };
+        assert_eq!(changed(1.0, 4), changed(1.0, 4));
+        let moved = |turning: f64| -> f64 {
+            let all = (0..60).map(|index| {
+                let points = changed(turning, index);
+                f64::from((points[0] - points[98 * 19]).abs())
+            });
+            all.sum::<f64>() / 60.0
+        };
+        assert!(
+            moved(1.0) > 1.5 * moved(0.0),
+            "{} {}",
+            moved(1.0),
+            moved(0.0)
+        );
     }
 
     #[test]
