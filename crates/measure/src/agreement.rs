@@ -18,7 +18,7 @@ const RATE: f64 = 25.0;
 const HOP: usize = 5;
 /// Share of a window's frames in which somebody speaks, at least.
 const SPEECH: f64 = 0.5;
-/// A frame is voiced when its mean mel value is this close to the loud frames' (95th percentile): 28 dB.
+/// A frame is voiced when its mean mel value is this close to the loud frames' (95th percentile): 14 dB.
 const VOICED: f32 = 0.35;
 /// The mel value of silence.
 const SILENCE: f32 = -0.75;
