@@ -6,6 +6,7 @@ mod muon;
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use adamw::{AdamW, AdamWState};
@@ -126,14 +127,16 @@ impl Optimiser {
         factor: f64,
     ) -> Result<()> {
         self.step += 1;
-        for (name, var) in parameters.trained() {
-            let (Some(member), Some(gradient)) =
-                (self.members.get_mut(name), gradients.0.get(name))
+        let groups = &self.groups;
+        // Matrices are too small for all threads at once, so they move beside each other; each by itself in one order.
+        self.members.par_iter_mut().try_for_each(|(name, member)| {
+            let (Some(var), Some(gradient)) =
+                (parameters.trained().get(name), gradients.0.get(name))
             else {
-                continue;
+                return Ok(());
             };
-            let Some(group) = self.groups.get(member.group) else {
-                continue;
+            let Some(group) = groups.get(member.group) else {
+                return Ok(());
             };
             let mut data = values(var.as_tensor())?;
             if data.len() != gradient.len() {
@@ -157,9 +160,8 @@ impl Optimiser {
                 }
                 (State::Muon(_), _, _) => {}
             }
-            var.set(&Tensor::from_vec(data, var.shape(), &Device::Cpu)?)?;
-        }
-        Ok(())
+            Ok(var.set(&Tensor::from_vec(data, var.shape(), &Device::Cpu)?)?)
+        })
     }
 
     /// Bytes of all states: 4 a number.
