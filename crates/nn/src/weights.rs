@@ -4,11 +4,13 @@
 //! offsets must tile the file. Pickle is refused by content, whatever the name.
 
 mod checkpoint;
+mod decode;
 mod digest;
 mod error;
 mod header;
 mod key_map;
 mod save;
+mod shard;
 mod view;
 
 pub use checkpoint::{Checkpoint, TensorInfo};

@@ -80,7 +80,7 @@ pub(crate) struct ModelArguments {
     #[arg(long, value_enum)]
     pub(crate) block_ends: Option<BlockEnds>,
 
-    /// Whether frames are put in their new order before they are encoded, or latents after it, as the paper does
+    /// What a video model's encoder sees before the recorded frames behind an edit
     #[arg(long, value_enum, default_value_t)]
     pub(crate) order: EditOrder,
 
@@ -98,13 +98,13 @@ pub(crate) enum BlockEnds {
     Circular,
 }
 
-/// What is put in order first.
+/// What the encoder sees before the recorded frames behind an edit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EditOrder {
-    /// Frames: an edit lands on its frame
+    /// The frames that the output shows there
     #[default]
     Pixels,
-    /// Latents, each with the recorded frames before it as its past
+    /// The frames that the recording shows before them, as if its latents were moved
     Latents,
 }
 

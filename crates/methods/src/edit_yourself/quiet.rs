@@ -6,16 +6,13 @@
 use super::counterparts::Moment;
 use super::job::MelSource;
 use super::mouth::{MOUTH, Mouth};
-use super::sound::levels;
+use super::sound::{levels, loud};
 use crate::error::Result;
 
 /// Mel frames a second.
 const FRAMES: f64 = 100.0;
 
-/// Share of the frames that are louder than the level to which others are compared.
-const LOUDEST: f64 = 0.05;
-
-/// How far below that level a frame is silent, in the units of mel frames: 28 dB.
+/// How far below the loud frames a frame is silent, in the units of mel frames: 28 dB.
 const BELOW: f32 = 0.7;
 
 /// A frame below this is silent whatever the others are: within 2 dB of a mel frame's floor.
@@ -49,11 +46,7 @@ impl Quiet {
     }
 
     fn of_levels(levels: &[f32]) -> Self {
-        let mut sorted = levels.to_vec();
-        sorted.sort_unstable_by(f32::total_cmp);
-        let at = (sorted.len().saturating_sub(1) as f64 * (1.0 - LOUDEST)).round() as usize;
-        let loud = sorted.get(at).copied().unwrap_or(NOTHING);
-        let floor = (loud - BELOW).max(NOTHING);
+        let floor = (loud(levels).unwrap_or(NOTHING) - BELOW).max(NOTHING);
         // Mel frames to the nearest sound, first from the left, then from either side.
         let mut far = vec![BESIDE + SETTLE; levels.len()];
         let mut distance = BESIDE + SETTLE;

@@ -77,10 +77,7 @@ impl<'a> Sound<'a> {
 /// # Errors
 /// When the sound can't be read.
 pub fn mean_spectrum(mel: &dyn MelSource, bands: usize) -> Result<Vec<f32>> {
-    let mut sorted = levels(mel, bands)?;
-    sorted.sort_unstable_by(f32::total_cmp);
-    let at = (sorted.len().saturating_sub(1) as f64 * (1.0 - LOUDEST)).round() as usize;
-    let floor = sorted.get(at).copied().unwrap_or(0.0) - BELOW;
+    let floor = loud(&levels(mel, bands)?).unwrap_or(0.0) - BELOW;
     let mut sums = vec![0.0_f64; bands];
     let mut count = 0_u64;
     each_chunk(mel, |part| {
@@ -109,6 +106,14 @@ pub(super) fn levels(mel: &dyn MelSource, bands: usize) -> Result<Vec<f32>> {
         levels.extend(part.chunks_exact(bands.max(1)).map(level));
     })?;
     Ok(levels)
+}
+
+/// The level above which the loudest frames are.
+pub(super) fn loud(levels: &[f32]) -> Option<f32> {
+    let mut sorted = levels.to_vec();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let at = (sorted.len().saturating_sub(1) as f64 * (1.0 - LOUDEST)).round() as usize;
+    sorted.get(at).copied()
 }
 
 fn level(frame: &[f32]) -> f32 {

@@ -81,15 +81,16 @@ impl SpanRange {
     }
 }
 
-/// In which order an edit changes the video (methods.md, edits).
+/// What the encoder has seen before a recorded latent that stands behind an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// The output's frames are laid out first and encoded as they follow each other: an edit
-    /// lands on its frame.
+    /// What the output shows there: its frames are laid out first, and encoded as they follow each
+    /// other.
     #[default]
     Pixels,
-    /// As in the paper: the recording is encoded as it was recorded, and its latents are put in
-    /// another order. A latent behind an edit has the recorded frames before it as its past.
+    /// What the recording shows before it, as if the recording were encoded first and its latents
+    /// moved, which is how the paper edits. Edits still land on their frames: whole latents are
+    /// neither inserted nor removed.
     Latents,
 }
 

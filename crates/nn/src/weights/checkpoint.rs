@@ -1,16 +1,15 @@
 //! One or several safetensors files as one set of named tensors.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Shape, Tensor};
-use half::{bf16, f16};
-use memmap2::Mmap;
+use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::decode::decode;
+use super::shard::{Shard, find_in_folder, open_shard};
 use super::{Header, HeaderTensor, KeyMap, StoredType, View, WeightsError};
 
 /// What a checkpoint says about a tensor.
@@ -19,11 +18,6 @@ pub struct TensorInfo {
     pub stored: StoredType,
     pub shape: Vec<usize>,
     pub bytes: usize,
-}
-
-struct Shard {
-    path: PathBuf,
-    map: Mmap,
 }
 
 #[derive(Clone)]
@@ -308,153 +302,4 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a String>) -
         Some(best) if common(best) > 0 => format!("; the nearest is '{best}'"),
         _ => String::new(),
     }
-}
-
-fn find_in_folder(folder: &Path) -> Result<PathBuf, WeightsError> {
-    let mut indices = Vec::new();
-    let mut files = Vec::new();
-    for item in std::fs::read_dir(folder).map_err(|e| WeightsError::read(folder, e))? {
-        let path = item.map_err(|e| WeightsError::read(folder, e))?.path();
-        let name = path
-            .file_name()
-            .and_then(|n| n.to_str())
-            .unwrap_or_default();
-        if name.ends_with(".safetensors.index.json") {
-            indices.push(path);
-        } else if path.extension().is_some_and(|e| e == "safetensors") {
-            files.push(path);
-        }
-    }
-    let count = (indices.len(), files.len());
-    match (indices.pop(), files.pop()) {
-        (Some(index), _) if count.0 == 1 => Ok(index),
-        (None, Some(file)) if count.1 == 1 => Ok(file),
-        _ => Err(WeightsError::Index {
-            path: folder.to_path_buf(),
-            reason: format!(
-                "the folder has {} indices and {} safetensors files; name one",
-                count.0, count.1
-            ),
-        }),
-    }
-}
-
-fn open_shard(path: &Path) -> Result<(Shard, Header), WeightsError> {
-    let read = |e| WeightsError::read(path, e);
-    let file = File::open(path).map_err(read)?;
-    if file.metadata().map_err(read)?.len() == 0 {
-        return Err(WeightsError::Header {
-            path: path.to_path_buf(),
-            reason: "the file is empty".to_owned(),
-        });
-    }
-    // SAFETY: the mapping is read-only and private to this value. A file that is cut
-    // short by someone else meanwhile raises SIGBUS; `open` states that condition.
-    #[expect(unsafe_code, reason = "mapping a file")]
-    let map = unsafe { Mmap::map(&file) }.map_err(read)?;
-    if let Some((found, hint)) = foreign(&map) {
-        return Err(WeightsError::Format {
-            path: path.to_path_buf(),
-            found,
-            hint,
-        });
-    }
-    let header = Header::parse(&map).map_err(|reason| WeightsError::Header {
-        path: path.to_path_buf(),
-        reason,
-    })?;
-    Ok((
-        Shard {
-            path: path.to_path_buf(),
-            map,
-        },
-        header,
-    ))
-}
-
-/// What a file is that is not safetensors, by its first bytes.
-fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
-    const PICKLE: &str =
-        ", because a pickle can run code when it is loaded; convert it to safetensors first";
-    // No safetensors header is so short that its length starts like these.
-    if bytes.starts_with(b"PK\x03\x04") {
-        return Some(("a zip archive, probably a PyTorch pickle", PICKLE));
-    }
-    if let [0x80, 2..=5, third, ..] = bytes
-        && matches!(
-            third,
-            b'}' | b']' | b'(' | b'c' | b'X' | 0x8a | 0x95 | b'q' | b'.' | b'N' | b'K'
-        )
-        && bytes.get(8) != Some(&b'{')
-    {
-        return Some(("a Python pickle", PICKLE));
-    }
-    if bytes.starts_with(b"GGUF") {
-        return Some(("a GGUF file", ""));
-    }
-    if bytes.starts_with(b"version https://git-lfs") {
-        return Some((
-            "a Git LFS pointer",
-            "; fetch the real file with 'git lfs pull'",
-        ));
-    }
-    if bytes.starts_with(b"<!DOCTYPE") || bytes.starts_with(b"<html") {
-        return Some(("a web page", "; the download probably needs a login"));
-    }
-    if bytes.starts_with(b"\x89HDF\r\n") {
-        return Some(("an HDF5 file", ""));
-    }
-    None
-}
-
-/// Bytes to a tensor of `dtype`; `None` when there is no conversion.
-fn decode(
-    bytes: &[u8],
-    stored: StoredType,
-    shape: &[usize],
-    dtype: DType,
-    device: &Device,
-) -> candle_core::Result<Option<Tensor>> {
-    fn collect<const N: usize, T>(bytes: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
-        bytes
-            .as_chunks::<N>()
-            .0
-            .iter()
-            .map(|chunk| f(*chunk))
-            .collect()
-    }
-    let shape = Shape::from(shape);
-    let cpu = Device::Cpu;
-    // Straight into the wanted type where it is common, to save a copy.
-    let tensor = match (stored, dtype) {
-        (StoredType::F32, _) => Tensor::from_vec(collect(bytes, f32::from_le_bytes), shape, &cpu)?,
-        (StoredType::Bf16, DType::F32) => Tensor::from_vec(
-            collect(bytes, |b| bf16::from_le_bytes(b).to_f32()),
-            shape,
-            &cpu,
-        )?,
-        (StoredType::F16, DType::F32 | DType::BF16) => Tensor::from_vec(
-            collect(bytes, |b| f16::from_le_bytes(b).to_f32()),
-            shape,
-            &cpu,
-        )?,
-        (StoredType::Bf16, _) => {
-            Tensor::from_vec(collect(bytes, bf16::from_le_bytes), shape, &cpu)?
-        }
-        (StoredType::F16, _) => Tensor::from_vec(collect(bytes, f16::from_le_bytes), shape, &cpu)?,
-        (StoredType::F64, _) => Tensor::from_vec(collect(bytes, f64::from_le_bytes), shape, &cpu)?,
-        (StoredType::I64, _) => Tensor::from_vec(collect(bytes, i64::from_le_bytes), shape, &cpu)?,
-        (StoredType::U32, _) => Tensor::from_vec(collect(bytes, u32::from_le_bytes), shape, &cpu)?,
-        (StoredType::I32, _) => Tensor::from_vec(
-            collect(bytes, |b| i64::from(i32::from_le_bytes(b))),
-            shape,
-            &cpu,
-        )?,
-        (StoredType::U8 | StoredType::Bool, _) => Tensor::from_vec(bytes.to_vec(), shape, &cpu)?,
-        (StoredType::F8E4M3, _) => {
-            Tensor::from_raw_buffer(bytes, DType::F8E4M3, shape.dims(), &cpu)?
-        }
-        _ => return Ok(None),
-    };
-    tensor.to_dtype(dtype)?.to_device(device).map(Some)
 }

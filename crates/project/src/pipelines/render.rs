@@ -1,6 +1,12 @@
 //! What all rendering pipelines do once the timeline and the new track are known: follow the head, make the mouths,
 //! put frames together, write the output, tell what was done.
 
+mod asked;
+mod maker;
+
+use asked::Asked;
+use maker::Maker;
+
 use super::spans::{report_spans, spans};
 use crate::observer::as_warning;
 use crate::report::{
@@ -18,19 +24,14 @@ use crate::stages::moments::Counterparts;
 use crate::stages::pictures::{Pictures, runs_of, sources_of};
 use crate::stages::source::Source;
 use crate::stages::track::{self, Followed};
-use crate::stages::video::regions::{self, Regions};
-use crate::stages::video::{self, fill, fill::Fills};
-use crate::stages::{boxed_error, media_error, model, retouch};
+use crate::stages::video::{self, fill::Fills};
+use crate::stages::{boxed_error, media_error, model};
 use crate::watch::Watch;
-use crate::{
-    FailureClass, Job, Observer, ProjectError, RegionRequest, RenderRequest, Stage, VideoRequest,
-};
+use crate::{FailureClass, Job, Observer, ProjectError, RegionRequest, RenderRequest, Stage};
+use edit::Timeline;
 use edit::cuts::Energy;
-use edit::{FrameClock, PictureRun, Timeline};
-use media::render::{self, BoxError, Extras, FrameMaker, RenderError, RenderOptions, Sound};
-use media::{AudioReader, Clip, Frame, OpenOptions};
-use methods::ltx_video::Made;
-use speech::mel::MelConfig;
+use media::render::{self, BoxError, Extras, RenderError, RenderOptions, Sound};
+use media::{AudioReader, Clip, OpenOptions};
 use std::ops::Range;
 use std::path::Path;
 use units::FrameIndex;
@@ -293,98 +294,6 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
     Ok(report)
 }
 
-/// What a video model is asked for.
-struct Asked<'a> {
-    video: &'a VideoRequest,
-    request: &'a RenderRequest,
-    source: &'a Source,
-    timeline: &'a Timeline,
-    pictures: &'a Pictures,
-    heads: &'a Heads,
-    lips: &'a [Range<FrameIndex>],
-    retimed: bool,
-    sound: &'a Clip,
-    shots: &'a [FrameIndex],
-}
-
-impl Asked<'_> {
-    /// Has the model make what is not recorded and, where it hears, what must follow new words.
-    fn fills(
-        &self,
-        job: &Job,
-        observer: &mut Watch<'_>,
-    ) -> Result<(Fills, Option<ReportModel>), ProjectError> {
-        let regions = self.regions()?;
-        if regions.is_none() && self.timeline.pictures.iter().any(is_new_speech) {
-            observer.warn(&format!(
-                "{} does not hear: the mouth in the new pictures does not follow the new words",
-                self.video.files.name
-            ));
-        }
-        let made = regions::made_of(self.timeline, self.pictures, regions.as_ref());
-        if made.iter().all(|made| *made == Made::Nothing) {
-            return Ok((Fills::none(), None));
-        }
-        let video = video::load(self.video, self.request, &self.source.video, observer)?;
-        let sound = match video.hears() {
-            Some(true) => Some(MelFile::write_as(
-                MelConfig::WHISPER,
-                self.sound,
-                &job.path("mel"),
-            )?),
-            Some(false) => Some(MelFile::write(self.sound, &job.path("mel"))?),
-            None => None,
-        };
-        let wanted = fill::Wanted {
-            made: &made,
-            regions: regions.as_ref(),
-            sound: sound.as_ref(),
-            shots: self.shots,
-        };
-        let fills = fill::make(
-            &video,
-            self.request,
-            self.source,
-            self.pictures,
-            &wanted,
-            job,
-            observer,
-        )?;
-        let model = ReportModel {
-            name: video.name,
-            sha256: video.sha256,
-            steps: video.preset.first.schedule.steps() as u32,
-        };
-        Ok((fills, Some(model)))
-    }
-
-    /// Regions that follow new words, for a model that hears.
-    fn regions(&self) -> Result<Option<Regions<'_>>, ProjectError> {
-        let info = &self.source.video;
-        Ok(video::mask_margin(self.video)?.map(|margin| Regions {
-            region: self.request.region,
-            lips: self.lips,
-            heads: self.heads,
-            retimed: self.retimed,
-            size: (info.height as usize, info.width as usize),
-            margin,
-        }))
-    }
-}
-
-fn is_new_speech(run: &PictureRun) -> bool {
-    matches!(
-        run,
-        PictureRun::Bed {
-            insertion: Some(_),
-            ..
-        } | PictureRun::Seam {
-            insertion: Some(_),
-            ..
-        }
-    )
-}
-
 /// Output frames of ranges, grown on both sides.
 fn grown(
     ranges: &[Range<FrameIndex>],
@@ -395,44 +304,6 @@ fn grown(
         .iter()
         .flat_map(move |range| (range.start - by).0..(range.end.0 + by).min(frames))
         .map(FrameIndex)
-}
-
-/// Draws made frames.
-struct Maker<'a> {
-    pictures: &'a Pictures,
-    heads: &'a Heads,
-    clock: &'a FrameClock,
-    lender: Lender<'a>,
-    fills: Fills,
-    mouths: Mouths,
-    store: FrameStore<'a>,
-    composer: Composer,
-    size: usize,
-}
-
-impl FrameMaker for Maker<'_> {
-    fn frame(&mut self, output: FrameIndex) -> Result<Frame, BoxError> {
-        let picture = self.pictures.draw(output, &mut self.store, self.heads)?;
-        let mut frame = Frame::clone(&picture);
-        // As planned, not as the shown frame was in its own place: where the rate varies, both may differ.
-        frame.duration = self.clock.duration_of(output);
-        self.fills.lay(&mut frame, output)?;
-        if let (Some(mouth), Some(placement)) = (
-            self.mouths.at(output)?,
-            self.heads.placement_at(self.pictures, output),
-        ) {
-            if mouth.change {
-                self.lender.lay(&mut frame, output)?;
-                if !self.mouths.only_lent() {
-                    retouch::add(&mut frame, &placement, &mouth, self.size)?;
-                }
-            } else {
-                self.composer.lay(&mut frame, &placement, &mouth, output)?;
-            }
-        }
-        self.heads.check()?;
-        Ok(frame)
-    }
 }
 
 fn next_block(reader: &mut AudioReader) -> Result<Option<media::AudioBlock>, BoxError> {

@@ -52,6 +52,37 @@ DEVICE void store_rows(bf16 *to, i64 stride, const float (&sums)[D / 8][4], int 
   }
 }
 
+/// The products of a warp's 16 rows of two tiles with `COLUMNS` rows of two others: queries with
+/// keys gives weights, the result's gradient with values gives their slopes.
+template <int D, int COLUMNS>
+DEVICE void two_products(float (&a)[COLUMNS / 8][4], float (&b)[COLUMNS / 8][4],
+                         const bf16 *a_left, const bf16 *b_left, const bf16 *a_right,
+                         const bf16 *b_right, int warp) {
+  UNROLL
+  for (int step = 0; step < D / 16; step++) {
+    u32 a_rows[4], b_rows[4];
+    load_left<D>(a_rows, a_left, warp * 16, step);
+    load_left<D>(b_rows, b_left, warp * 16, step);
+    UNROLL
+    for (int pair = 0; pair < COLUMNS / 16; pair++) {
+      u32 right[4];
+      load_right<D>(right, a_right, pair * 16, step);
+      multiply_add(a[2 * pair], a_rows, right[0], right[1]);
+      multiply_add(a[2 * pair + 1], a_rows, right[2], right[3]);
+      load_right<D>(right, b_right, pair * 16, step);
+      multiply_add(b[2 * pair], b_rows, right[0], right[1]);
+      multiply_add(b[2 * pair + 1], b_rows, right[2], right[3]);
+    }
+  }
+}
+
+/// A row's logarithm of sums in powers of two; a row outside, or one that sees no key, gets
+/// weights of zero by an infinite one.
+DEVICE float row_sum(const float *log_sums, int row, int rows) {
+  const float value = row < rows ? log_sums[row] * LOG2_E : -infinity();
+  return value == -infinity() ? infinity() : value;
+}
+
 /// A block takes 64 queries of a head, a warp 16 of them.
 template <int D>
 DEVICE void attention_backward_queries(const bf16 *q, const bf16 *k, const bf16 *v,
@@ -86,13 +117,11 @@ DEVICE void attention_backward_queries(const bf16 *q, const bf16 *k, const bf16 
                                  at.value_width);
   load(0);
 
-  // A row outside, or one that sees no key, gets weights of zero.
   float log_sum[2], offset[2];
   UNROLL
   for (int half = 0; half < 2; half++) {
     const int row = first + warp * 16 + lane / 4 + half * 8;
-    const float value = row < at.queries ? log_sums[row] * LOG2_E : -infinity();
-    log_sum[half] = value == -infinity() ? infinity() : value;
+    log_sum[half] = row_sum(log_sums, row, at.queries);
     offset[half] = row < at.queries ? offsets[row] : 0.0f;
   }
   float sums[D / 8][4] = {};
@@ -109,22 +138,7 @@ DEVICE void attention_backward_queries(const bf16 *q, const bf16 *k, const bf16 
     const bf16 *k_tile = k_tiles + tile % 2 * TILE, *v_tile = v_tiles + tile % 2 * TILE;
     const float *key_bias = biases[tile % 2];
     float weights[KEYS / 8][4] = {}, slopes[KEYS / 8][4] = {};
-    UNROLL
-    for (int step = 0; step < D / 16; step++) {
-      u32 query[4], slope[4];
-      load_left<D>(query, q_tile, warp * 16, step);
-      load_left<D>(slope, grad_tile, warp * 16, step);
-      UNROLL
-      for (int pair = 0; pair < KEYS / 16; pair++) {
-        u32 b[4];
-        load_right<D>(b, k_tile, pair * 16, step);
-        multiply_add(weights[2 * pair], query, b[0], b[1]);
-        multiply_add(weights[2 * pair + 1], query, b[2], b[3]);
-        load_right<D>(b, v_tile, pair * 16, step);
-        multiply_add(slopes[2 * pair], slope, b[0], b[1]);
-        multiply_add(slopes[2 * pair + 1], slope, b[2], b[3]);
-      }
-    }
+    two_products<D, KEYS>(weights, slopes, q_tile, grad_tile, k_tile, v_tile, warp);
     UNROLL
     for (int n = 0; n < KEYS / 8; n++) {
       UNROLL
@@ -180,8 +194,7 @@ DEVICE void attention_backward_keys(const bf16 *q, const bf16 *k, const bf16 *v,
                                    tile * QUERIES, at.queries, at.value_width);
     if (threadIdx.x < QUERIES) {
       const int row = tile * QUERIES + threadIdx.x;
-      const float value = row < at.queries ? log_sums[row] * LOG2_E : -infinity();
-      row_sums[buffer][threadIdx.x] = value == -infinity() ? infinity() : value;
+      row_sums[buffer][threadIdx.x] = row_sum(log_sums, row, at.queries);
       row_offsets[buffer][threadIdx.x] = row < at.queries ? offsets[row] : 0.0f;
     }
     copy_commit();
@@ -210,22 +223,7 @@ DEVICE void attention_backward_keys(const bf16 *q, const bf16 *k, const bf16 *v,
     const int buffer = tile % 2;
     const bf16 *q_tile = q_tiles + buffer * TILE, *grad_tile = grad_tiles + buffer * TILE;
     float weights[QUERIES / 8][4] = {}, slopes[QUERIES / 8][4] = {};
-    UNROLL
-    for (int step = 0; step < D / 16; step++) {
-      u32 key[4], value[4];
-      load_left<D>(key, k_tile, warp * 16, step);
-      load_left<D>(value, v_tile, warp * 16, step);
-      UNROLL
-      for (int pair = 0; pair < QUERIES / 16; pair++) {
-        u32 b[4];
-        load_right<D>(b, q_tile, pair * 16, step);
-        multiply_add(weights[2 * pair], key, b[0], b[1]);
-        multiply_add(weights[2 * pair + 1], key, b[2], b[3]);
-        load_right<D>(b, grad_tile, pair * 16, step);
-        multiply_add(slopes[2 * pair], value, b[0], b[1]);
-        multiply_add(slopes[2 * pair + 1], value, b[2], b[3]);
-      }
-    }
+    two_products<D, QUERIES>(weights, slopes, k_tile, v_tile, q_tile, grad_tile, warp);
     UNROLL
     for (int n = 0; n < QUERIES / 8; n++) {
       UNROLL

@@ -1,0 +1,109 @@
+//! What a job asks of a model that makes whole pictures.
+
+use crate::report::ReportModel;
+use crate::stages::heads::Heads;
+use crate::stages::listen::MelFile;
+use crate::stages::pictures::Pictures;
+use crate::stages::source::Source;
+use crate::stages::video::regions::{self, Regions};
+use crate::stages::video::{self, fill, fill::Fills};
+use crate::watch::Watch;
+use crate::{Job, Observer, ProjectError, RenderRequest, VideoRequest};
+use edit::{PictureRun, Timeline};
+use media::Clip;
+use methods::ltx_video::Made;
+use speech::mel::MelConfig;
+use std::ops::Range;
+use units::FrameIndex;
+
+/// What a video model is asked for.
+pub(super) struct Asked<'a> {
+    pub(super) video: &'a VideoRequest,
+    pub(super) request: &'a RenderRequest,
+    pub(super) source: &'a Source,
+    pub(super) timeline: &'a Timeline,
+    pub(super) pictures: &'a Pictures,
+    pub(super) heads: &'a Heads,
+    pub(super) lips: &'a [Range<FrameIndex>],
+    pub(super) retimed: bool,
+    pub(super) sound: &'a Clip,
+    pub(super) shots: &'a [FrameIndex],
+}
+
+impl Asked<'_> {
+    /// Has the model make what is not recorded and, where it hears, what must follow new words.
+    pub(super) fn fills(
+        &self,
+        job: &Job,
+        observer: &mut Watch<'_>,
+    ) -> Result<(Fills, Option<ReportModel>), ProjectError> {
+        let regions = self.regions()?;
+        if regions.is_none() && self.timeline.pictures.iter().any(is_new_speech) {
+            observer.warn(&format!(
+                "{} does not hear: the mouth in the new pictures does not follow the new words",
+                self.video.files.name
+            ));
+        }
+        let made = regions::made_of(self.timeline, self.pictures, regions.as_ref());
+        if made.iter().all(|made| *made == Made::Nothing) {
+            return Ok((Fills::none(), None));
+        }
+        let video = video::load(self.video, self.request, &self.source.video, observer)?;
+        let sound = match video.hears() {
+            Some(true) => Some(MelFile::write_as(
+                MelConfig::WHISPER,
+                self.sound,
+                &job.path("mel"),
+            )?),
+            Some(false) => Some(MelFile::write(self.sound, &job.path("mel"))?),
+            None => None,
+        };
+        let wanted = fill::Wanted {
+            made: &made,
+            regions: regions.as_ref(),
+            sound: sound.as_ref(),
+            shots: self.shots,
+        };
+        let fills = fill::make(
+            &video,
+            self.request,
+            self.source,
+            self.pictures,
+            &wanted,
+            job,
+            observer,
+        )?;
+        let model = ReportModel {
+            name: video.name,
+            sha256: video.sha256,
+            steps: video.preset.first.schedule.steps() as u32,
+        };
+        Ok((fills, Some(model)))
+    }
+
+    /// Regions that follow new words, for a model that hears.
+    fn regions(&self) -> Result<Option<Regions<'_>>, ProjectError> {
+        let info = &self.source.video;
+        Ok(video::mask_margin(self.video)?.map(|margin| Regions {
+            region: self.request.region,
+            lips: self.lips,
+            heads: self.heads,
+            retimed: self.retimed,
+            size: (info.height as usize, info.width as usize),
+            margin,
+        }))
+    }
+}
+
+fn is_new_speech(run: &PictureRun) -> bool {
+    matches!(
+        run,
+        PictureRun::Bed {
+            insertion: Some(_),
+            ..
+        } | PictureRun::Seam {
+            insertion: Some(_),
+            ..
+        }
+    )
+}
