@@ -1,6 +1,6 @@
 //! When a step may use the last one's result again (`TeaCache`).
 //!
-//! Fact sheet 7; ali-vilab/TeaCache `TeaCache4LTX-Video/teacache_ltx.py`. The change of a
+//! ali-vilab/TeaCache `TeaCache4LTX-Video/teacache_ltx.py`. The change of a
 //! cheap signal, through a polynomial fitted for the model, estimates the change of the
 //! result; while the estimates since the last computed step sum to less than a threshold,
 //! that step's result is used again.

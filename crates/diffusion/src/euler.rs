@@ -36,7 +36,8 @@ pub fn step_tokens(
 }
 
 /// Timestep of a token that is conditioned with a strength in 0..1 (1 is clean), when the
-/// step is at `t`: `min(t, 1 - strength)` (fact sheet 4.6).
+/// step is at `t`: `min(t, 1 - strength)` (LTX-Video `pipeline_ltx_video.py`,
+/// denoising loop).
 pub fn token_time(t: f64, strength: f64) -> f64 {
     t.min(1.0 - strength)
 }

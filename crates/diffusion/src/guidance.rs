@@ -1,6 +1,6 @@
 //! Combining the velocities of conditioned and unconditioned branches.
 //!
-//! Fact sheet 4.5; LTX-Video `pipeline_ltx_video.py`, denoising loop. Statistics are taken
+//! LTX-Video `ltx_video/pipelines/pipeline_ltx_video.py`, denoising loop. Statistics are taken
 //! over noised tokens only, since the outputs of clean ones mean nothing.
 
 use candle_core::{DType, Tensor};
@@ -113,7 +113,8 @@ pub struct GuidanceSchedule {
 }
 
 impl GuidanceSchedule {
-    /// The entry of the first timestep that is not above `t` (fact sheet 4.3).
+    /// The entry of the first timestep that is not above `t` (LTX-Video
+    /// `pipeline_ltx_video.py`, `guidance_timesteps`).
     pub fn at(&self, t: f64) -> Guidance {
         self.timesteps
             .iter()

@@ -1,6 +1,8 @@
 //! What happens to latents between two passes and before they are decoded.
 //!
-//! Fact sheet 4.8; diffusers `pipeline_ltx_latent_upsample.py`. Latents are `[B, C, f, h, w]`.
+//! LTX-Video `ltx_video/pipelines/pipeline_ltx_video.py` (`LTXMultiScalePipeline`,
+//! `adain_filter_latent`, `tone_map_latents`); diffusers
+//! `pipelines/ltx/pipeline_ltx_latent_upsample.py`. Latents are `[B, C, f, h, w]`.
 
 use candle_core::{DType, Tensor};
 

@@ -1,6 +1,6 @@
 //! The released settings of the 13B model: steps, guidance per step, perturbed blocks.
 //!
-//! Fact sheet 4.3 and 4.4; LTX-Video `configs/ltxv-13b-0.9.7-{dev,distilled}.yaml` (0.9.8
+//! LTX-Video `configs/ltxv-13b-0.9.7-{dev,distilled}.yaml` (0.9.8
 //! carries the same numbers and a tone map).
 
 use crate::error::{DiffusionError, Result};
@@ -260,7 +260,8 @@ impl Preset {
 mod tests {
     use super::*;
 
-    /// The effective schedule of fact sheet 4.3.
+    /// The steps that `configs/ltxv-13b-0.9.7-dev.yaml` takes, as the official pipeline chose
+    /// them when run.
     #[test]
     fn the_dev_preset_gives_the_known_steps() {
         let preset = Preset::ltx_13b_dev();

@@ -1,6 +1,6 @@
 //! Grids of timesteps, from 1 downwards; the final 0 is left out.
 //!
-//! Fact sheet 4.2; LTX-Video `ltx_video/schedulers/rf.py`.
+//! LTX-Video `ltx_video/schedulers/rf.py`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// Fact sheet 11.3.
+    /// Values printed by LTX-Video `ltx_video/schedulers/rf.py`.
     #[test]
     fn verify_schedule_parity() {
         let eight = [

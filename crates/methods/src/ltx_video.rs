@@ -1,7 +1,7 @@
 //! LTX-Video by itself: denoising with text, guidance and clean tokens, in one pass or two.
 //!
-//! LTX-Video `pipelines/pipeline_ltx_video.py`; fact sheet 4.5, 4.6, 4.8. Noise comes from
-//! outside. Clean tokens are the temporal inpainting of the base model: what an edit fills
+//! LTX-Video `ltx_video/pipelines/pipeline_ltx_video.py` (`LTXVideoPipeline`,
+//! `prepare_conditioning`, `LTXMultiScalePipeline`). Noise comes from outside. Clean tokens are the temporal inpainting of the base model: what an edit fills
 //! without any adapter.
 
 mod beside;

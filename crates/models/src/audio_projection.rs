@@ -1,8 +1,8 @@
 //! From audio features to tokens for the cross-attention.
 //!
-//! EditYourself 3.2: windows by eq. 3, positions by eq. 4, then (our choice, see
-//! `design/methods.md`) a mix of the encoder's outputs, two depthwise convolutions that
-//! halve the window, a linear layer and a layer norm.
+//! EditYourself 3.2: windows by eq. 3, positions by eq. 4, then (our choice, where the
+//! paper says projection and pooling by convolutions) a mix of the encoder's outputs, two depthwise
+//! convolutions that halve the window, a linear layer and a layer norm.
 
 use candle_core::{DType, Device, Tensor};
 use nn::layers::{Conv1d, Linear};

@@ -1,7 +1,7 @@
 //! Low-rank adapters: files in the key forms of PEFT, diffusers, `ComfyUI` and kohya, on any
 //! linear of the transformer, several at once.
 //!
-//! Hu et al. 2021; fact sheet 6. An adapter adds `alpha / rank * strength * B A` to a
+//! Hu et al. 2021, eq. 3; keys: diffusers `loaders/lora_conversion_utils.py`. An adapter adds `alpha / rank * strength * B A` to a
 //! weight. It may act in a range of timesteps only (X-Dub's experts), and may be added to
 //! the weights for good where it acts everywhere.
 

@@ -1,7 +1,7 @@
 //! Published models: what they are made of, where their files lie, and under which terms.
 //!
-//! Facts and sizes: fact sheet 3, 5, 10. Sizes here are for planning; a download asks the
-//! server for the true ones.
+//! Sizes here are for planning, counted from the networks' shapes; a download asks the server
+//! for the true ones.
 
 use crate::verify::Network;
 

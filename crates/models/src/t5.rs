@@ -1,6 +1,6 @@
 //! T5's encoder: prompts to embeddings (T5 v1.1 XXL in LTX-Video; any T5, v1.1 or umT5 size).
 //!
-//! transformers `models/t5/modeling_t5.py`, fact sheet 3. A prompt is encoded once per job,
+//! transformers `models/t5/modeling_t5.py`. A prompt is encoded once per job,
 //! so the encoder keeps no weights: each block is read from the file, used and dropped,
 //! and the memory needed is that of one block and of the embedding table. For the same reason
 //! blocks compute in `f32`: scores are not scaled down, and 16 bit would show.

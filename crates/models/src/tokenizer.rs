@@ -1,8 +1,8 @@
 //! Prompts to the token numbers that T5 takes.
 //!
 //! Either form in which a tokenizer is published: `tokenizer.json`, or `SentencePiece`'s
-//! `spiece.model`. Fact sheet 3: the end token is appended, longer prompts are cut, shorter
-//! ones padded, and the mask tells which tokens count.
+//! `spiece.model`. As LTX-Video's `encode_prompt` has it: the end token is appended, longer
+//! prompts are cut, shorter ones padded, and the mask tells which tokens count.
 
 mod sentencepiece;
 

@@ -1,6 +1,6 @@
 //! Whisper's encoder with the outputs of all its blocks.
 //!
-//! transformers `models/whisper/modeling_whisper.py` `WhisperEncoder`, fact sheet 10.
+//! transformers `models/whisper/modeling_whisper.py` `WhisperEncoder`.
 
 mod config;
 mod keys;

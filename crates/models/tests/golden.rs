@@ -1,5 +1,5 @@
-//! Golden values of the official code (fact sheet 11.4): transformer and autoencoder with
-//! weights by formula.
+//! Golden values of the official code (Lightricks/LTX-Video, on the CPU in `f32`): transformer and
+//! autoencoder with weights by formula.
 #![allow(clippy::unreadable_literal, reason = "printed by the official code")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -149,7 +149,8 @@ impl Run<'_> {
     }
 }
 
-/// `(1 - s) z + s noise`, in normalised space (fact sheet 2.7).
+/// `(1 - s) z + s noise`, before the latents are un-normalised (LTX-Video
+/// `pipeline_ltx_video.py`).
 fn with_noise(
     latents: &Tensor,
     stretch: &Stretch,

@@ -107,7 +107,8 @@ impl Run<'_> {
             }
             let mut part = latents.narrow(0, held.start, held.len())?;
             if scale > 0.0 {
-                // In normalised space (fact sheet 2.7).
+                // Before the latents are un-normalised, as LTX-Video's pipeline does (diffusers'
+                // does it after).
                 let noise = self.normal(Purpose::Decode, stretch, held.clone(), grid)?;
                 part = ((part * (1.0 - scale))? + (noise * scale)?)?;
             }

@@ -1,8 +1,8 @@
 //! Frames, or parts of frames, that are made: what stands before, behind and around them is
 //! encoded and stays clean, what touches something to make is denoised between.
 //!
-//! By the base model alone this is the temporal inpainting of LTX-Video (fact sheet 4.6); with
-//! EditYourself's parts, what is made follows the sound (eq. 5, 6). A span begins with a latent of
+//! By the base model alone this is the temporal inpainting of LTX-Video (`pipeline_ltx_video.py`,
+//! `prepare_conditioning`); with EditYourself's parts, what is made follows the sound (eq. 5, 6). A span begins with a latent of
 //! its own; spans longer than a block are walked by windows. With a second pass, everything is
 //! done at half the size first.
 

@@ -1,5 +1,5 @@
 //! From the first pass's latents to the second one's start: upsampled, in the first one's
-//! spread, and noised again (fact sheet 4.8).
+//! spread, and noised again (LTX-Video `pipeline_ltx_video.py`, `LTXMultiScalePipeline`).
 
 use candle_core::Tensor;
 use diffusion::{Pass, latents};

@@ -1,7 +1,7 @@
 //! One transformer block.
 //!
-//! Order of operations: fact sheet 1.3 (LTX-Video `attention.py`
-//! `BasicTransformerBlock.forward`); the audio cross-attention stands between the text
+//! Order of operations: LTX-Video `ltx_video/models/transformers/attention.py`,
+//! `BasicTransformerBlock.forward`; the audio cross-attention stands between the text
 //! cross-attention and the feed-forward part, and is added to masked tokens only
 //! (EditYourself eq. 6).
 
@@ -19,7 +19,8 @@ use crate::error::Result;
 /// Epsilon of the query and key norms, which differs from the block norms'.
 const QK_EPS: f64 = 1e-5;
 
-/// What a perturbed guidance branch (STG) leaves out in a block (fact sheet 1.7).
+/// What a perturbed guidance branch (STG) leaves out in a block (LTX-Video
+/// `ltx_video/utils/skip_layer_strategy.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SkipMode {
     /// Self-attention gives the values instead of their mixture.

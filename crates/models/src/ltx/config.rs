@@ -274,7 +274,7 @@ impl TransformerConfig {
 mod tests {
     use super::*;
 
-    /// Section 5.1 of the fact sheet: 1215 tensors, 13,042,569,344 parameters.
+    /// As counted in LTX-Video's `Transformer3DModel`: 1215 tensors, 13,042,569,344 parameters.
     #[test]
     fn the_13b_preset_has_the_known_size() {
         let count = |config: TransformerConfig| {

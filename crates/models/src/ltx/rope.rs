@@ -1,6 +1,6 @@
 //! Rotary positions of tokens in seconds and pixels.
 //!
-//! Fact sheet 1.6; LTX-Video `transformer3d.py` `precompute_freqs_cis`,
+//! LTX-Video `transformer3d.py` `precompute_freqs_cis`,
 //! `symmetric_patchifier.py` `get_latent_coords`. Angles are `f64`, or `f32` where the released
 //! weights were trained so ([`Precision`]).
 
@@ -181,7 +181,7 @@ pub fn grid_positions(
 mod tests {
     use super::*;
 
-    /// Fact sheet 11.1: 13B at 25 fps, latents (0,0,0) and (3,5,7).
+    /// Values printed by LTX-Video's `precompute_freqs_cis`: 13B at 25 fps, latents (0,0,0) and (3,5,7).
     #[test]
     fn verify_rope_parity() {
         let config = TransformerConfig::ltx_13b();

@@ -1,6 +1,7 @@
 //! Timesteps as modulation, computed once for each distinct value.
 //!
-//! Fact sheet 1.2 and 1.3; diffusers `AdaLayerNormSingle`.
+//! LTX-Video `ltx_video/models/transformers/transformer3d.py`; diffusers
+//! `models/normalization.py`, `AdaLayerNormSingle`.
 
 use candle_core::{D, DType, Tensor};
 use nn::layers::{Linear, TimestepEmbedding};

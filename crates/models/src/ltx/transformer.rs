@@ -240,7 +240,7 @@ impl Transformer {
     }
 
     /// [`Self::forward`], where a cache may say that the blocks would add what they added
-    /// before (`TeaCache`, fact sheet 7).
+    /// before (ali-vilab/TeaCache `TeaCache4LTX-Video/teacache_ltx.py`).
     ///
     /// # Errors
     /// When the shapes do not fit.

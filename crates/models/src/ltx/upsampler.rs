@@ -2,7 +2,7 @@
 //! both.
 //!
 //! diffusers `pipelines/ltx/modeling_latent_upsampler.py`, LTX-Video
-//! `ltx_video/models/autoencoders/latent_upsampler.py`; fact sheet 4.8. It works on
+//! `ltx_video/models/autoencoders/latent_upsampler.py`. It works on
 //! un-normalised latents. Both layouts have the same names.
 
 use candle_core::{DType, Device, Tensor};
@@ -384,7 +384,7 @@ impl Upsampler {
 mod tests {
     use super::*;
 
-    /// Fact sheet 4.8: 126,250,624 parameters in 72 tensors; the temporal one 130,968,192.
+    /// As counted in LTX-Video's `LatentUpsampler`: 126,250,624 parameters in 72 tensors; the temporal one 130,968,192.
     #[test]
     fn the_presets_have_the_known_sizes() {
         for (name, wanted) in [

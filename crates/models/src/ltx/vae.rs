@@ -1,7 +1,7 @@
 //! The video autoencoder (`CausalVideoAutoencoder`), 0.9.0 to 0.9.8, and smaller ones of
 //! the same make.
 //!
-//! Fact sheet 2; LTX-Video `causal_video_autoencoder.py`. The encoder is causal and can
+//! LTX-Video `ltx_video/models/autoencoders/causal_video_autoencoder.py`. The encoder is causal and can
 //! be fed in pieces ([`Vae::encoder`] `.stream()`); the decoder looks both ways and can
 //! be asked for a part of the picture ([`Vae::decode_region`]), which costs that part
 //! and what its receptive field needs, stage by stage.

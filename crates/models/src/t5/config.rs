@@ -103,7 +103,8 @@ impl Default for Stored {
 }
 
 impl T5Config {
-    /// T5 v1.1 XXL, the text encoder of LTX-Video (fact sheet 3).
+    /// T5 v1.1 XXL, the text encoder of LTX-Video (PixArt-alpha/PixArt-XL-2-1024-MS,
+    /// `text_encoder/config.json`).
     pub const fn xxl() -> Self {
         Self {
             vocab_size: 32_128,
@@ -311,7 +312,7 @@ fn feed_forward(text: &str) -> Result<FeedForward> {
 mod tests {
     use super::*;
 
-    /// Fact sheet 3: about 4.76 billion parameters.
+    /// As counted in transformers' `T5EncoderModel`: about 4.76 billion parameters.
     #[test]
     fn xxl_has_the_known_size() {
         let count: usize = T5Config::xxl()

@@ -173,7 +173,7 @@ impl WhisperConfig {
 mod tests {
     use super::*;
 
-    /// Fact sheet 10: 88,154,112 parameters.
+    /// As counted in transformers' `WhisperEncoder`: 88,154,112 parameters.
     #[test]
     fn small_has_the_known_size() {
         let count: usize = WhisperConfig::small()

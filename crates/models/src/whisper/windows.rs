@@ -2,7 +2,7 @@
 //!
 //! Positions are absolute in a window, and features near its edges know one side only, so
 //! windows overlap and every feature comes from where it is at least a second away from an
-//! edge, except at the ends of the sound (methods.md, edit-yourself, audio features).
+//! edge, except at the ends of the sound. EditYourself says nothing of windows: this is our choice.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Weights and inputs by formula, as in section 11.4 of the LTX-Video fact sheet.
+//! Weights and inputs by formula, as those that the golden values were printed with.
 #![allow(
     dead_code,
     unreachable_pub,

@@ -386,7 +386,7 @@ fn parse<T: serde::de::DeserializeOwned>(json: &Value) -> Result<T> {
 mod tests {
     use super::*;
 
-    /// Section 2.1 of the fact sheet: 224 tensors, 1,246,913,522 parameters.
+    /// As counted in LTX-Video's `CausalVideoAutoencoder`: 224 tensors, 1,246,913,522 parameters.
     #[test]
     fn the_released_autoencoder_has_the_known_size() {
         let shapes = VaeConfig::ltx().shapes();

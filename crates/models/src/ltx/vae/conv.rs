@@ -1,6 +1,7 @@
 //! 3x3x3 convolutions: on regions (decoder) and on streams (encoder).
 //!
-//! Fact sheet 2.3: zeros in space, repeated frames in time.
+//! LTX-Video `ltx_video/models/autoencoders/causal_conv3d.py`: zeros in space, repeated frames in
+//! time.
 
 use candle_core::{DType, Tensor};
 use nn::layers::Conv3d;
@@ -166,7 +167,7 @@ impl Carry {
 /// Scale and shift of the residual blocks, two pairs, each `[B, C]`.
 pub(super) type Modulation = [Tensor; 4];
 
-/// `ResnetBlock3D` (fact sheet 2.4).
+/// LTX-Video `causal_video_autoencoder.py`, `ResnetBlock3D`.
 #[derive(Debug, Clone)]
 pub(super) struct ResnetBlock3d {
     conv1: CausalConv3d,

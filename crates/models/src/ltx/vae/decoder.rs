@@ -36,7 +36,7 @@ enum Up {
     Compress(DepthToSpaceUpsample),
 }
 
-/// Fact sheet 2.6.
+/// LTX-Video `causal_video_autoencoder.py`, `DepthToSpaceUpsample`.
 #[derive(Debug, Clone)]
 struct DepthToSpaceUpsample {
     conv: CausalConv3d,

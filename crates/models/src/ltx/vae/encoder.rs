@@ -28,7 +28,7 @@ enum Down {
     Compress(SpaceToDepthDownsample),
 }
 
-/// Fact sheet 2.5.
+/// LTX-Video `causal_video_autoencoder.py`, `SpaceToDepthDownsample`.
 #[derive(Debug, Clone)]
 struct SpaceToDepthDownsample {
     conv: CausalConv3d,

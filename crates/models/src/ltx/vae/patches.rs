@@ -5,7 +5,8 @@ use candle_core::Tensor;
 use crate::error::{ModelError, Result};
 
 /// `[B, C, F, H, W]` to `[B, C p p, F, H/p, W/p]`; the channel is `c p^2 + x p + y`, with
-/// the offset in the row slower than that in the column (fact sheet 2.2).
+/// the offset in the row slower than that in the column (LTX-Video `causal_video_autoencoder.py`,
+/// `patchify`).
 pub(super) fn patchify(video: &Tensor, p: usize) -> Result<Tensor> {
     let (b, c, f, h, w) = video.dims5()?;
     if p == 0 || !h.is_multiple_of(p) || !w.is_multiple_of(p) {
@@ -37,7 +38,7 @@ mod tests {
 
     use super::*;
 
-    /// Fact sheet 2.2.
+    /// Values printed by LTX-Video's `patchify`.
     #[test]
     fn width_offset_is_slower_than_height_offset() {
         let video = Tensor::arange(0_f32, 192.0, &Device::Cpu)
