@@ -114,23 +114,31 @@ impl Block {
     /// the block's result.
     pub(super) fn signal(&self, x: &Tensor, times: &Times) -> Result<Tensor> {
         let [shift, scale, ..] = times.block(&self.scale_shift_table)?;
-        Ok(ops::rms_norm_modulate(x, &scale, &shift, self.eps)?)
+        self.modulated(x, &scale, &shift)
+    }
+
+    /// The norm of `x` with scale and shift, in the dtype of the weights: `x` may have more bits.
+    fn modulated(&self, x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
+        let normed = ops::rms_norm_modulate(x, scale, shift, self.eps)?;
+        Ok(normed.to_dtype(self.ff_in.weight().dtype())?)
     }
 
     /// `x` `[B, N, D]` to the same.
+    ///
+    /// Parts are computed in the dtype of the weights and added up in that of `x`.
     pub(super) fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor> {
         if pass.skip == Some(SkipMode::TransformerBlock) {
             return Ok(x.clone());
         }
         let [shift, scale, gate, shift_mlp, scale_mlp, gate_mlp] =
             pass.times.block(&self.scale_shift_table)?;
-        let normed = ops::rms_norm_modulate(x, &scale, &shift, self.eps)?;
+        let normed = self.modulated(x, &scale, &shift)?;
         let attended = match pass.skip {
             Some(SkipMode::AttentionSkip) => normed,
             Some(SkipMode::AttentionValues) => self.attn1.to_v.forward(&normed)?,
             _ => self.self_attention(&normed, pass)?,
         };
-        let mut x = ops::gate_add(x, &gate, &self.attn1.project(&attended)?)?;
+        let mut x = gate_add(x, &gate, &self.attn1.project(&attended)?)?;
         x = self.text(&x, pass.caption)?;
         if let (Some(attention), Some((memory, queries))) = (&self.audio_attn, pass.audio) {
             x = queries.add_attention(&x, attention, memory)?;
@@ -156,16 +164,21 @@ impl Block {
         if caption.hidden.dim(1)? == 1 {
             // One key: its softmax is 1 whatever the query, so the value is the answer.
             let value = self.attn2.to_v.forward(&caption.hidden)?;
-            return Ok(x.broadcast_add(&self.attn2.project(&value)?)?);
+            let added = self.attn2.project(&value)?.to_dtype(x.dtype())?;
+            return Ok(x.broadcast_add(&added)?);
         }
         let bias = caption.bias.as_ref();
-        Ok((x + self.attn2.forward(x, Some(&caption.hidden), None, bias)?)?)
+        let queries = x.to_dtype(caption.hidden.dtype())?;
+        let added = self
+            .attn2
+            .forward(&queries, Some(&caption.hidden), None, bias)?;
+        Ok((x + added.to_dtype(x.dtype())?)?)
     }
 
     fn feed_forward(&self, x: &Tensor, [shift, scale, gate]: [&Tensor; 3]) -> Result<Tensor> {
-        let normed = ops::rms_norm_modulate(x, scale, shift, self.eps)?;
+        let normed = self.modulated(x, scale, shift)?;
         let inner = self.ff_in.forward_act(&normed, Activation::GeluTanh)?;
-        Ok(ops::gate_add(x, gate, &self.ff_out.forward(&inner)?)?)
+        gate_add(x, gate, &self.ff_out.forward(&inner)?)
     }
 
     /// Context tokens through the block: their keys and values, and, unless this is
@@ -180,7 +193,7 @@ impl Block {
     ) -> Result<(KeysValues, Option<Tensor>)> {
         let [shift, scale, gate, shift_mlp, scale_mlp, gate_mlp] =
             pass.times.block(&self.scale_shift_table)?;
-        let normed = ops::rms_norm_modulate(x, &scale, &shift, self.eps)?;
+        let normed = self.modulated(x, &scale, &shift)?;
         let rope = Some(pass.rope.tables());
         let kv = self.attn1.keys_values(&normed, rope)?;
         if last {
@@ -188,7 +201,7 @@ impl Block {
         }
         let queries = self.attn1.queries(&normed, rope)?;
         let attended = self.windowed(&queries, &kv, groups, window)?;
-        let x = ops::gate_add(x, &gate, &self.attn1.project(&attended)?)?;
+        let x = gate_add(x, &gate, &self.attn1.project(&attended)?)?;
         let x = self.text(&x, pass.caption)?;
         let x = self.feed_forward(&x, [&shift_mlp, &scale_mlp, &gate_mlp])?;
         Ok((kv, Some(x)))
@@ -236,6 +249,11 @@ impl Block {
             None => None,
         })
     }
+}
+
+/// `x + gate * y` in the dtype of `x`.
+fn gate_add(x: &Tensor, gate: &Tensor, y: &Tensor) -> Result<Tensor> {
+    Ok(ops::gate_add(x, gate, &y.to_dtype(x.dtype())?)?)
 }
 
 /// `first` and then `second`, along the tokens.

@@ -137,7 +137,7 @@ impl AudioQueries {
         }
     }
 
-    /// `x + M * attention(x, sound)`; `memory` holds `[B * latents, tokens, D]`.
+    /// `x + M * attention(x, sound)` in the dtype of `x`; `memory` holds `[B * latents, tokens, D]`.
     pub(super) fn add_attention(
         &self,
         x: &Tensor,
@@ -148,10 +148,13 @@ impl AudioQueries {
         match self {
             Self::Folded { latents } => {
                 let each = tokens / (*latents).max(1);
-                let folded = x.reshape((batch * latents, each, width))?;
+                let folded = x
+                    .reshape((batch * latents, each, width))?
+                    .to_dtype(memory.keys.dtype())?;
                 let queries = attention.queries(&folded, None)?;
                 let heard = attention.project(&attention.attend(&queries, memory, None)?)?;
-                Ok((x + heard.reshape((batch, tokens, width))?)?)
+                let heard = heard.reshape((batch, tokens, width))?;
+                Ok((x + heard.to_dtype(x.dtype())?)?)
             }
             Self::Masked(latents) => {
                 let count = latents.len();
@@ -172,9 +175,10 @@ impl AudioQueries {
                         keys: of_latent(&memory.keys)?,
                         values: of_latent(&memory.values)?,
                     };
-                    let queries = attention.queries(&x.index_select(&index, 1)?, None)?;
+                    let asking = x.index_select(&index, 1)?.to_dtype(own.keys.dtype())?;
+                    let queries = attention.queries(&asking, None)?;
                     let heard = attention.project(&attention.attend(&queries, &own, None)?)?;
-                    sum = sum.index_add(&index, &heard, 1)?;
+                    sum = sum.index_add(&index, &heard.to_dtype(x.dtype())?, 1)?;
                 }
                 Ok(sum)
             }

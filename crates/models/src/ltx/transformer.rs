@@ -69,7 +69,8 @@ impl Transformer {
         })?;
         let view = file.view(dtype, device)?;
         let width = config.width();
-        let captions = view.at("caption_projection");
+        let edges = view.with_dtype(sums(dtype, device));
+        let captions = edges.at("caption_projection");
         let empty_caption = match view.shape("empty_caption") {
             Some(shape) if matches!(*shape, [_, channels] if channels == config.caption_channels) => {
                 Some(view.get_any("empty_caption")?.unsqueeze(0)?)
@@ -86,8 +87,8 @@ impl Transformer {
             None => None,
         };
         Ok(Self {
-            patchify_proj: Linear::load(&view.at("patchify_proj"), config.in_channels, width)?,
-            adaln_single: AdaLayerNormSingle::load(&view, config)?,
+            patchify_proj: Linear::load(&edges.at("patchify_proj"), config.in_channels, width)?,
+            adaln_single: AdaLayerNormSingle::load(&edges, config)?,
             caption_projection: [
                 Linear::load(&captions.at("linear_1"), config.caption_channels, width)?,
                 Linear::load(&captions.at("linear_2"), width, width)?,
@@ -97,7 +98,7 @@ impl Transformer {
             scale_shift_table: view
                 .with_dtype(DType::F32)
                 .get((2, width), "scale_shift_table")?,
-            proj_out: Linear::load(&view.at("proj_out"), width, config.out_channels)?,
+            proj_out: Linear::load(&edges.at("proj_out"), width, config.out_channels)?,
             config: config.clone(),
             dtype,
             device: device.clone(),
@@ -141,7 +142,11 @@ impl Transformer {
         }
         let [first, second] = &self.caption_projection;
         let hidden = second
-            .forward(&first.forward_act(&caption.to_dtype(self.dtype)?, Activation::GeluTanh)?)?;
+            .forward(&first.forward_act(
+                &caption.to_dtype(first.weight().dtype())?,
+                Activation::GeluTanh,
+            )?)?
+            .to_dtype(self.dtype)?;
         let bias = match mask {
             Some(mask) => Some(mask.to_dtype(DType::F32)?.affine(10_000.0, -10_000.0)?),
             None => None,
@@ -214,7 +219,7 @@ impl Transformer {
             audio: None,
             self_bias: None,
         };
-        let mut x = self.patchify_proj.forward(&latents.to_dtype(self.dtype)?)?;
+        let mut x = self.embedded(latents)?;
         let mut blocks = Vec::with_capacity(self.transformer_blocks.len());
         let count = self.transformer_blocks.len();
         for index in 0..count {
@@ -229,6 +234,12 @@ impl Transformer {
             }
         }
         Ok(ContextMemory { blocks })
+    }
+
+    /// Latents `[B, N, in_channels]` as the blocks take them.
+    fn embedded(&self, latents: &Tensor) -> Result<Tensor> {
+        let latents = latents.to_dtype(self.patchify_proj.weight().dtype())?;
+        Ok(self.patchify_proj.forward(&latents)?)
     }
 
     /// Velocities `[B, N, out_channels]`, `f32`.
@@ -253,9 +264,7 @@ impl Transformer {
         Self::check_audio(inputs, batch, tokens)?;
         let caption = inputs.caption.for_batch(batch)?;
         let times = self.adaln_single.forward(inputs.timestep, batch, tokens)?;
-        let first = self
-            .patchify_proj
-            .forward(&inputs.latents.to_dtype(self.dtype)?)?;
+        let first = self.embedded(inputs.latents)?;
         let x = match cache {
             None => self.blocks(inputs, first, &times, &caption)?,
             Some(cache) => {
@@ -361,6 +370,13 @@ impl HasLinears for Transformer {
         self.transformer_blocks.each_linear(f)?;
         f("proj_out", &mut self.proj_out)
     }
+}
+
+/// The dtype of what the blocks add up, and of the last layer: on a CPU `f32`, which costs next to
+/// nothing there and takes away most of what 16 bit loses; on a GPU that of the weights, since
+/// its time goes to reading and writing.
+fn sums(dtype: DType, device: &Device) -> DType {
+    if device.is_cpu() { DType::F32 } else { dtype }
 }
 
 fn skip_of(perturbation: Option<&Perturbation>, layer: usize) -> Option<SkipMode> {

@@ -111,7 +111,7 @@ impl Up {
             } => {
                 let embedding = match time_embedder {
                     Some(embedder) => {
-                        let rows = embedder.forward(timestep)?.to_dtype(DType::F32)?;
+                        let rows = embedder.forward(timestep)?;
                         let (batch, width) = rows.dims2()?;
                         Some(rows.reshape((batch, 4, width / 4))?)
                     }
@@ -137,6 +137,12 @@ impl Up {
     }
 }
 
+/// For the few numbers that are computed once and scale every pixel: what 16 bit loses of them
+/// would show everywhere, and their time does not.
+fn in_f32(view: &View) -> View {
+    view.with_dtype(DType::F32)
+}
+
 impl Decoder {
     pub(super) fn load(view: &View, config: &VaeConfig) -> Result<Self> {
         let causal = config.causal_decoder;
@@ -155,7 +161,7 @@ impl Decoder {
                         let view = view.at("res_blocks").at(layer);
                         blocks.push(ResnetBlock3d::load(&view, from, causal, timed)?);
                     }
-                    let embedder = view.at("time_embedder.timestep_embedder");
+                    let embedder = in_f32(&view).at("time_embedder.timestep_embedder");
                     let time_embedder = if timed {
                         Some(TimestepEmbedding::load(&embedder, 256, 4 * from, 4 * from)?)
                     } else {
@@ -192,7 +198,7 @@ impl Decoder {
         }
         let base = config.decoder_base_channels;
         let last = if timed {
-            let embedder = view.at("last_time_embedder.timestep_embedder");
+            let embedder = in_f32(view).at("last_time_embedder.timestep_embedder");
             let table = view
                 .with_dtype(DType::F32)
                 .get((2, base), "last_scale_shift_table")?;
