@@ -1,7 +1,7 @@
 //! The released settings of the 13B model: steps, guidance per step, perturbed blocks.
 //!
-//! LTX-Video `configs/ltxv-13b-0.9.7-{dev,distilled}.yaml` (0.9.8
-//! carries the same numbers and a tone map).
+//! LTX-Video `configs/ltxv-13b-0.9.7-{dev,distilled}.yaml` (0.9.8 carries the same numbers and a
+//! tone map).
 
 use crate::error::{DiffusionError, Result};
 use crate::guidance::{Guidance, GuidanceSchedule};

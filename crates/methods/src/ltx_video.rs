@@ -1,8 +1,8 @@
 //! LTX-Video by itself: denoising with text, guidance and clean tokens, in one pass or two.
 //!
 //! LTX-Video `ltx_video/pipelines/pipeline_ltx_video.py` (`LTXVideoPipeline`,
-//! `prepare_conditioning`, `LTXMultiScalePipeline`). Noise comes from outside. Clean tokens are the temporal inpainting of the base model: what an edit fills
-//! without any adapter.
+//! `prepare_conditioning`, `LTXMultiScalePipeline`). Noise comes from outside. Clean tokens are
+//! the temporal inpainting of the base model: what an edit fills without any adapter.
 
 mod beside;
 mod cached;
