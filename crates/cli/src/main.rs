@@ -1,6 +1,6 @@
 //! The binary `reword`: arguments in, one command run, one sentence out when it fails.
 //!
-//! `main` reads top to bottom: the sandboxed decoder first (this same binary, re-executed), then arguments,
+//! `main` reads top to bottom: the sandboxed decoder first (this same binary, re-executed), then threads, arguments,
 //! settings, Ctrl-C, the command, the exit code.
 
 mod arguments;
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     if media::sandbox::run_child_if_asked() {
         return ExitCode::SUCCESS;
     }
+    nn::device::share_one_pool();
     let arguments = Arguments::parse();
     let stop = Arc::new(AtomicBool::new(false));
     let terminal = Terminal::new(

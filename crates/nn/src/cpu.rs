@@ -25,3 +25,4 @@ pub(crate) mod real;
 pub(crate) mod rows;
 pub(crate) mod simd;
 pub(crate) mod storage;
+pub(crate) mod symmetric;

@@ -84,6 +84,25 @@ pub fn set_threads(threads: usize) -> bool {
         .is_ok()
 }
 
+/// Leaves all work to the pool of [`threads`]. To be called first in `main`, before any other thread is started.
+///
+/// candle brings a second pool for sums and products of whole tensors, whose threads spin between two of them and so take
+/// the cores from the kernels: a training step on two cores took half as long again. One thread of it does not spin.
+/// Who sets `CANDLE_NUM_THREADS` keeps that number.
+pub fn share_one_pool() {
+    const NAME: &str = "CANDLE_NUM_THREADS";
+    if std::env::var_os(NAME).is_none() {
+        // SAFETY: nobody else reads or writes the environment, as long as there is one thread.
+        #[expect(
+            unsafe_code,
+            reason = "candle takes this number from the environment only"
+        )]
+        unsafe {
+            std::env::set_var(NAME, "1");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

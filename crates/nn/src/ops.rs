@@ -20,6 +20,7 @@ pub mod rope;
 pub mod shuffle;
 pub mod silu;
 pub(crate) mod support;
+pub mod symmetric;
 #[cfg(test)]
 pub(crate) mod testing;
 mod unary;
@@ -36,3 +37,4 @@ pub use rms_norm::{rms_norm, rms_norm_modulate};
 pub use rope::rope;
 pub use shuffle::{depth_to_space, space_to_depth};
 pub use silu::silu;
+pub use symmetric::{SymmetricOptions, symmetric_product};

@@ -28,6 +28,7 @@ use train::{Parameters, Result};
 const SIZES: (usize, usize, usize) = (4, 2, 7);
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    nn::device::share_one_pool();
     let arguments: Vec<String> = std::env::args().collect();
     let has = |flag: &str| arguments.iter().any(|a| a == flag);
     let rounds = arguments

@@ -2,7 +2,7 @@
 //! `torch.optim.Muon`, with the iteration in `f32` instead of bf16.
 
 use candle_core::{Device, Tensor};
-use nn::ops::{Activation, linear};
+use nn::ops::{Activation, SymmetricOptions, linear, symmetric_product};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -120,27 +120,37 @@ impl Muon {
 /// When `x` is no matrix.
 pub fn orthogonalise(x: &Tensor, iterations: usize) -> Result<Tensor> {
     let (rows, columns) = x.dims2()?;
-    // `linear(x, w)` is x w^T, which for symmetric matrices is the plain product.
-    let product = |x: &Tensor, w: &Tensor| linear(x, w, None, Activation::None);
     let tall = rows > columns;
     let turned = x.t()?.contiguous()?;
     let (wide, long) = if tall { (&turned, x) } else { (x, &turned) };
-    let square = x.sqr()?.sum_all()?.to_scalar::<f32>()?.max(1e-14);
-    let mut gram = (product(wide, wide)? / f64::from(square))?;
+    let square = f64::from(x.sqr()?.sum_all()?.to_scalar::<f32>()?.max(1e-14));
+    let scaled = |scale: f64| SymmetricOptions {
+        scale,
+        ..SymmetricOptions::default()
+    };
+    let product = |x: &Tensor, y: &Tensor| symmetric_product(x, y, scaled(1.0));
+    let mut gram = symmetric_product(wide, wide, scaled(1.0 / square))?;
     let [a, b, c] = QUINTIC;
-    let identity = Tensor::eye(rows.min(columns), x.dtype(), x.device())?;
-    let mut gathered = (&identity / f64::from(square.sqrt()))?;
+    let mut gathered: Option<Tensor> = None;
     for iteration in 1..=iterations {
-        let power = product(&gram, &gram)?;
-        let step = (((&identity * a)? + (&gram * b)?)? + (power * c)?)?;
-        gathered = product(&step, &gathered)?;
+        let polynomial = SymmetricOptions {
+            scale: c,
+            addition: Some((b, &gram)),
+            diagonal: a,
+        };
+        let step = symmetric_product(&gram, &gram, polynomial)?;
         if iteration < iterations {
             gram = product(&product(&step, &gram)?, &step)?;
         }
+        gathered = Some(match &gathered {
+            Some(gathered) => product(&step, gathered)?,
+            None => (step / square.sqrt())?,
+        });
     }
-    if tall {
-        Ok(product(x, &gathered)?)
-    } else {
-        Ok(product(&gathered, long)?)
-    }
+    // `linear(x, w)` is x w^T, and the gathered matrix is its own transpose.
+    Ok(match gathered {
+        None => (x / square.sqrt())?,
+        Some(gathered) if tall => linear(x, &gathered, None, Activation::None)?,
+        Some(gathered) => linear(&gathered, long, None, Activation::None)?,
+    })
 }
