@@ -4,6 +4,7 @@ mod attention;
 mod conv;
 mod linear;
 mod recompute;
+pub(crate) mod tie;
 mod timestep;
 
 pub use attention::{Attention, KeysValues};

@@ -15,6 +15,7 @@ pub mod gpu;
 pub mod layers;
 pub mod ops;
 pub mod parallel;
+pub mod tape;
 pub mod weights;
 
 pub use candle_core::{DType, Device, DeviceLocation, Error, Result, Tensor, Var};

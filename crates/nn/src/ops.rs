@@ -4,7 +4,9 @@
 //! All of them take and give `f32` or `bf16` tensors; statistics, exponentials
 //! and sums are kept in `f32`. On a device without a kernel the slow twin runs.
 
+pub mod add;
 pub mod attention;
+pub mod cast;
 mod channels;
 pub mod conv;
 pub mod gelu;
@@ -25,7 +27,9 @@ pub mod symmetric;
 pub(crate) mod testing;
 mod unary;
 
+pub use add::add;
 pub use attention::{AttentionOptions, attention};
+pub use cast::cast;
 pub use conv::{Conv1dOptions, Conv2dOptions, Conv3dOptions, TimePadding, conv1d, conv2d, conv3d};
 pub use gelu::{gelu_erf, gelu_tanh};
 pub use group_norm::{group_norm, group_norm_silu};

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use models::ModelFile;
+use nn::tape::recorded;
 use train::average::Average;
 use train::conditions::Conditions;
 use train::gradients::Gradients;
@@ -173,6 +174,20 @@ fn gradients(
     round: u64,
     clock: &mut Clock,
 ) -> Result<Gradients> {
+    let (total, tape) = recorded(|| forward(parameters, dtype, windows, round, clock));
+    let gradients = Gradients::take(&tape.backward(&total?)?, parameters)?;
+    clock.lap("backward");
+    Ok(gradients)
+}
+
+/// The loss of one step.
+fn forward(
+    parameters: &Parameters,
+    dtype: DType,
+    windows: &[Window],
+    round: u64,
+    clock: &mut Clock,
+) -> Result<Tensor> {
     let network = Network::of_parameters(parameters, &parameters.tracked(), None, dtype)?;
     let conditions = Conditions {
         audio: true,
@@ -204,9 +219,7 @@ fn gradients(
     let velocity = network.velocities(windows, &heard, conditions, &noised)?;
     let total = loss::masked_flow(&velocity, &noise::velocity(&clean, &noise)?, None)?;
     clock.lap("transformer");
-    let gradients = Gradients::take(&total.backward()?, parameters)?;
-    clock.lap("backward");
-    Ok(gradients)
+    Ok(total)
 }
 
 /// Seconds of processor time that this process has used (Linux; 0 elsewhere).

@@ -253,14 +253,15 @@ impl<'a> Run<'a> {
                 first: (part * world + rank) * each,
                 samples: recipe.batch.samples,
             };
-            let losses = self.stage.losses(&round)?;
+            let (losses, tape) = nn::tape::recorded(|| self.stage.losses(&round));
+            let losses = losses?;
             let value = f64::from(losses.total.to_scalar::<f32>()?);
             self.finite("the loss", value)?;
             loss += value / rounds as f64;
             for (name, value) in losses.parts {
                 *values.entry(name).or_default() += value / rounds as f64;
             }
-            let store = losses.total.backward()?;
+            let store = tape.backward(&losses.total)?;
             let own = Gradients::take(&store, self.stage.parameters())?;
             gradients.add(&own, 1.0 / rounds as f32);
         }

@@ -120,7 +120,7 @@ impl Block {
     /// The norm of `x` with scale and shift, in the dtype of the weights: `x` may have more bits.
     fn modulated(&self, x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
         let normed = ops::rms_norm_modulate(x, scale, shift, self.eps)?;
-        Ok(normed.to_dtype(self.ff_in.weight().dtype())?)
+        Ok(ops::cast(&normed, self.ff_in.weight().dtype())?)
     }
 
     /// `x` `[B, N, D]` to the same.
@@ -168,11 +168,11 @@ impl Block {
             return Ok(x.broadcast_add(&added)?);
         }
         let bias = caption.bias.as_ref();
-        let queries = x.to_dtype(caption.hidden.dtype())?;
+        let queries = ops::cast(x, caption.hidden.dtype())?;
         let added = self
             .attn2
             .forward(&queries, Some(&caption.hidden), None, bias)?;
-        Ok((x + added.to_dtype(x.dtype())?)?)
+        Ok(ops::add(x, &ops::cast(&added, x.dtype())?)?)
     }
 
     fn feed_forward(&self, x: &Tensor, [shift, scale, gate]: [&Tensor; 3]) -> Result<Tensor> {
@@ -253,7 +253,7 @@ impl Block {
 
 /// `x + gate * y` in the dtype of `x`.
 fn gate_add(x: &Tensor, gate: &Tensor, y: &Tensor) -> Result<Tensor> {
-    Ok(ops::gate_add(x, gate, &y.to_dtype(x.dtype())?)?)
+    Ok(ops::gate_add(x, gate, &ops::cast(y, x.dtype())?)?)
 }
 
 /// `first` and then `second`, along the tokens.

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 use nn::layers::{Attention, KeysValues};
+use nn::ops;
 
 use super::block::Perturbation;
 use super::rope::Rope;
@@ -148,13 +149,12 @@ impl AudioQueries {
         match self {
             Self::Folded { latents } => {
                 let each = tokens / (*latents).max(1);
-                let folded = x
-                    .reshape((batch * latents, each, width))?
-                    .to_dtype(memory.keys.dtype())?;
+                let folded = ops::cast(x, memory.keys.dtype())?;
+                let folded = folded.reshape((batch * latents, each, width))?;
                 let queries = attention.queries(&folded, None)?;
                 let heard = attention.project(&attention.attend(&queries, memory, None)?)?;
                 let heard = heard.reshape((batch, tokens, width))?;
-                Ok((x + heard.to_dtype(x.dtype())?)?)
+                Ok(ops::add(x, &ops::cast(&heard, x.dtype())?)?)
             }
             Self::Masked(latents) => {
                 let count = latents.len();
@@ -175,10 +175,10 @@ impl AudioQueries {
                         keys: of_latent(&memory.keys)?,
                         values: of_latent(&memory.values)?,
                     };
-                    let asking = x.index_select(&index, 1)?.to_dtype(own.keys.dtype())?;
+                    let asking = ops::cast(&x.index_select(&index, 1)?, own.keys.dtype())?;
                     let queries = attention.queries(&asking, None)?;
                     let heard = attention.project(&attention.attend(&queries, &own, None)?)?;
-                    sum = sum.index_add(&index, &heard.to_dtype(x.dtype())?, 1)?;
+                    sum = sum.index_add(&index, &ops::cast(&heard, x.dtype())?, 1)?;
                 }
                 Ok(sum)
             }

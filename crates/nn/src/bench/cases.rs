@@ -6,6 +6,7 @@ use super::block::{Block, SMALL, TOKENS, WIDTH};
 use super::{Case, Run};
 use crate::layers::Linear;
 use crate::ops::{self, Activation, AttentionOptions, Conv3dOptions};
+use crate::tape::recorded;
 
 pub(super) fn noise(shape: &[usize], dtype: DType) -> Result<Tensor> {
     (Tensor::randn(0f32, 1.0, shape, &Device::Cpu)? * 0.1)?.to_dtype(dtype)
@@ -18,7 +19,10 @@ pub(super) fn forward(f: impl Fn() -> Result<Tensor> + 'static) -> Run {
 
 /// A run that takes the gradients of the sum of the result.
 pub(super) fn train(f: impl Fn() -> Result<Tensor> + 'static) -> Run {
-    Box::new(move || f()?.backward().map(drop))
+    Box::new(move || {
+        let (result, tape) = recorded(&f);
+        tape.backward(&result?).map(drop)
+    })
 }
 
 /// All cases, in the order in which they are told.

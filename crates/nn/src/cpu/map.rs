@@ -28,10 +28,10 @@ pub(crate) fn apply<T: Real>(function: Function, x: &[T]) -> Vec<T> {
 }
 
 #[inline(always)]
-fn map<T: Real>(x: &[T], f: impl Fn(bool, f32) -> f32 + Sync) -> Vec<T> {
+fn map<T: Real, U: Real>(x: &[T], f: impl Fn(bool, f32) -> f32 + Sync) -> Vec<U> {
     // SAFETY: chunks cover the vector, and all of a chunk is written.
     #[expect(unsafe_code, reason = "written below")]
-    let mut out = unsafe { unwritten::<T>(x.len()) };
+    let mut out = unsafe { unwritten::<U>(x.len()) };
     out.par_chunks_mut(TASK)
         .zip(x.par_chunks(TASK))
         .for_each(|(out, x)| {
@@ -39,7 +39,7 @@ fn map<T: Real>(x: &[T], f: impl Fn(bool, f32) -> f32 + Sync) -> Vec<T> {
                 #[inline(always)]
                 |fused| {
                     for (out, x) in out.iter_mut().zip(x) {
-                        *out = T::put(f(fused, x.get()));
+                        *out = U::put(f(fused, x.get()));
                     }
                 },
             );
@@ -71,11 +71,40 @@ pub(crate) fn slope<T: Real>(function: Function, x: &[T], grad: &[T]) -> Vec<T> 
     }
 }
 
+/// `x + y`.
+pub(crate) fn sum<T: Real>(x: &[T], y: &[T]) -> Vec<T> {
+    map2(
+        x,
+        y,
+        #[inline(always)]
+        |_, x, y| x + y,
+    )
+}
+
+/// `x * y`, not rounded.
+pub(crate) fn product<T: Real>(x: &[T], y: &[T]) -> Vec<f32> {
+    map2(
+        x,
+        y,
+        #[inline(always)]
+        |_, x, y| x * y,
+    )
+}
+
+/// The same numbers in another type.
+pub(crate) fn cast<T: Real, U: Real>(x: &[T]) -> Vec<U> {
+    map(
+        x,
+        #[inline(always)]
+        |_, x| x,
+    )
+}
+
 #[inline(always)]
-fn map2<T: Real>(x: &[T], y: &[T], f: impl Fn(bool, f32, f32) -> f32 + Sync) -> Vec<T> {
+fn map2<T: Real, U: Real>(x: &[T], y: &[T], f: impl Fn(bool, f32, f32) -> f32 + Sync) -> Vec<U> {
     // SAFETY: chunks cover the vector, and all of a chunk is written.
     #[expect(unsafe_code, reason = "written below")]
-    let mut out = unsafe { unwritten::<T>(x.len()) };
+    let mut out = unsafe { unwritten::<U>(x.len()) };
     out.par_chunks_mut(TASK)
         .zip(x.par_chunks(TASK).zip(y.par_chunks(TASK)))
         .for_each(|(out, (x, y))| {
@@ -83,7 +112,7 @@ fn map2<T: Real>(x: &[T], y: &[T], f: impl Fn(bool, f32, f32) -> f32 + Sync) -> 
                 #[inline(always)]
                 |fused| {
                     for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
-                        *out = T::put(f(fused, x.get(), y.get()));
+                        *out = U::put(f(fused, x.get(), y.get()));
                     }
                 },
             );

@@ -1,9 +1,13 @@
 //! Blocks that are run again in the backward pass instead of being remembered
 //! (gradient checkpointing, Chen et al. 2016).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, Var, bail};
+
+use super::tie::{Slot, tie};
+use crate::ops::support::apply1;
+use crate::tape::{recorded, unrecorded};
 
 type Function = Arc<dyn Fn(&[Tensor]) -> Result<Tensor> + Send + Sync>;
 
@@ -35,10 +39,10 @@ pub fn recomputed(
     let mut ties = Vec::with_capacity(sources.len());
     for source in sources {
         let slot = Slot::default();
-        ties.push(source.apply_op1(Tie(slot.clone()))?);
+        ties.push(tie(source, &slot)?);
         slots.push(slot);
     }
-    Tensor::cat(&ties, 0)?.apply_op1(Recomputed {
+    let again = Recomputed {
         inputs: inputs
             .iter()
             .map(|input| (input.detach(), input.track_op()))
@@ -46,48 +50,8 @@ pub fn recomputed(
         variables: variables.to_vec(),
         slots,
         f: Arc::new(f),
-    })
-}
-
-/// A gradient on its way.
-type Slot = Arc<Mutex<Option<Tensor>>>;
-
-/// Stands for a tensor in the operation's argument.
-struct Tie(Slot);
-
-impl CustomOp1 for Tie {
-    fn name(&self) -> &'static str {
-        "tie"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        let zero = match storage {
-            CpuStorage::F32(_) | CpuStorage::BF16(_) => CpuStorage::F32(vec![0.0]),
-            other => bail!("recomputed: an input is {:?}", storage_dtype(other)),
-        };
-        Ok((zero, 1.into()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        storage: &candle_core::CudaStorage,
-        _: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let device = storage.device.clone();
-        let zero = device.alloc_zeros::<f32>(1)?;
-        let zero = candle_core::CudaStorage::wrap_cuda_slice(zero, device);
-        Ok((zero, 1.into()))
-    }
-
-    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).take())
-    }
-}
-
-fn storage_dtype(storage: &CpuStorage) -> candle_core::DType {
-    use candle_core::backend::BackendStorage as _;
-    storage.dtype()
+    };
+    apply1(&Tensor::cat(&ties, 0)?, again)
 }
 
 struct Recomputed {
@@ -107,7 +71,7 @@ impl CustomOp1 for Recomputed {
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
         let inputs: Vec<Tensor> = self.inputs.iter().map(|(input, _)| input.clone()).collect();
         // The graph of this pass goes with the result, of which the numbers are taken.
-        let result = (self.f)(&inputs)?.detach().contiguous()?;
+        let result = unrecorded(|| (self.f)(&inputs))?.detach().contiguous()?;
         let (storage, layout) = result.storage_and_layout();
         match (&*storage, layout.contiguous_offsets()) {
             (Storage::Cpu(CpuStorage::F32(data)), Some((start, end))) => {
@@ -134,7 +98,7 @@ impl CustomOp1 for Recomputed {
     ) -> Result<(candle_core::CudaStorage, Shape)> {
         use candle_core::backend::BackendStorage as _;
         let inputs: Vec<Tensor> = self.inputs.iter().map(|(input, _)| input.clone()).collect();
-        let result = (self.f)(&inputs)?.detach().contiguous()?;
+        let result = unrecorded(|| (self.f)(&inputs))?.detach().contiguous()?;
         // The storage is taken whole, so it must hold nothing else.
         let alone = (0, result.elem_count());
         let result = if result.layout().contiguous_offsets() == Some(alone) {
@@ -162,11 +126,10 @@ impl CustomOp1 for Recomputed {
             }
         }
         leaves.extend(self.variables.iter().cloned());
-        let result = (self.f)(&inputs)?;
-        let gradients = (result * grad)?.sum_all()?.backward()?;
+        let (result, tape) = recorded(|| (self.f)(&inputs));
+        let mut gradients = tape.backward(&tie(&result?, &Slot::holding(grad.clone()))?)?;
         for (leaf, slot) in leaves.iter().zip(&self.slots) {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) =
-                gradients.get(leaf.as_tensor()).cloned();
+            slot.put(gradients.remove(leaf.as_tensor()));
         }
         Ok(Some(ties.zeros_like()?))
     }

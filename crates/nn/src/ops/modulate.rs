@@ -4,7 +4,8 @@ use candle_core::backend::BackendStorage as _;
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
 
 use super::normalise;
-use super::support::{apply3, on_kernels, table_at};
+use super::support::{Raw, apply3, on_kernels, table_at};
+use crate::cpu::map;
 use crate::cpu::rows::{Kind, Table, TableAt, gated_sum, sum_into_table};
 use crate::cpu::storage::{Stored, by_dtype, dense, widened};
 
@@ -110,11 +111,15 @@ impl CustomOp3 for GateAdd {
             })
             .transpose()?;
         let dgate = if gate.track_op() {
-            let rows = (y.detach().to_dtype(DType::F32)? * grad.to_dtype(DType::F32)?)?
-                .flatten_all()?
-                .to_vec1::<f32>()?;
-            let sums = sum_into_table(&rows, width, self.at, gate.elem_count() / width);
-            Some(Tensor::from_vec(sums, gate.shape(), gate.device())?.to_dtype(gate.dtype())?)
+            let run = |ys: &CpuStorage, yl: &Layout, gs: &CpuStorage, gl: &Layout| {
+                let rows =
+                    by_dtype!(ys.dtype(), T => map::product::<T>(dense(ys, yl)?, dense(gs, gl)?));
+                let sums = sum_into_table(&rows, width, self.at, gate.elem_count() / width);
+                Ok((CpuStorage::F32(sums), gate.shape().clone()))
+            };
+            let (y, grad) = (y.detach(), grad.contiguous()?);
+            let sums = y.apply_op2_no_bwd(&grad, &Raw("gate-gradient", run))?;
+            Some(sums.to_dtype(gate.dtype())?)
         } else {
             None
         };

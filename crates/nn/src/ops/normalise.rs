@@ -154,8 +154,19 @@ impl Normalise {
         };
         let d_summand = match summand {
             Some(summand) if summand.track_op() => {
-                let grad = grad.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-                table_gradient(&grad, self.summand, summand)?
+                let at = self.summand;
+                let run = |s: &CpuStorage, l: &Layout| {
+                    let count = summand.elem_count() / width;
+                    let sums = match at {
+                        Some(at) => {
+                            by_dtype!(s.dtype(), T => sum_into_table::<T>(dense(s, l)?, width, at, count))
+                        }
+                        None => vec![0.0; summand.elem_count()],
+                    };
+                    Ok((CpuStorage::F32(sums), summand.shape().clone()))
+                };
+                let sums = grad.apply_op1_no_bwd(&Raw("summand-gradient", run))?;
+                Some(sums.to_dtype(summand.dtype())?)
             }
             _ => None,
         };

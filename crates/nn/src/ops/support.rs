@@ -6,6 +6,7 @@ use candle_core::{
 
 use crate::cpu::rows::TableAt;
 use crate::cpu::storage::has_kernels;
+use crate::tape::{record1, record2, record3};
 
 type Output = Result<(CpuStorage, Shape)>;
 
@@ -75,10 +76,13 @@ pub(crate) fn tracked(tensors: &[Option<&Tensor>]) -> bool {
     tensors.iter().flatten().any(|t| t.track_op())
 }
 
-/// Applies an operation, remembering it only where a gradient may be asked for.
+/// Applies an operation, remembering it only where a gradient may be asked for: on this thread's tape, or in candle's graph.
 pub(crate) fn apply1<C: CustomOp1 + Send + Sync + 'static>(x: &Tensor, op: C) -> Result<Tensor> {
     if tracked(&[Some(x)]) {
-        x.apply_op1(op)
+        match record1(x, op)? {
+            Ok(leaf) => Ok(leaf),
+            Err(op) => x.apply_op1(op),
+        }
     } else {
         x.apply_op1_no_bwd(&op)
     }
@@ -91,7 +95,10 @@ pub(crate) fn apply2<C: CustomOp2 + Send + Sync + 'static>(
     op: C,
 ) -> Result<Tensor> {
     if tracked(&[Some(x), Some(y)]) {
-        x.apply_op2(y, op)
+        match record2(x, y, op)? {
+            Ok(leaf) => Ok(leaf),
+            Err(op) => x.apply_op2(y, op),
+        }
     } else {
         x.apply_op2_no_bwd(y, &op)
     }
@@ -105,7 +112,10 @@ pub(crate) fn apply3<C: CustomOp3 + Send + Sync + 'static>(
     op: C,
 ) -> Result<Tensor> {
     if tracked(&[Some(x), Some(y), Some(z)]) {
-        x.apply_op3(y, z, op)
+        match record3(x, y, z, op)? {
+            Ok(leaf) => Ok(leaf),
+            Err(op) => x.apply_op3(y, z, op),
+        }
     } else {
         x.apply_op3_no_bwd(y, z, &op)
     }

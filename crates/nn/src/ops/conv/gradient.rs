@@ -8,7 +8,7 @@ use super::{Conv, Geometry, convolve};
 use crate::cpu::conv;
 use crate::cpu::kernel::{Element as _, has_bf16};
 use crate::cpu::level::Level;
-use crate::cpu::storage::{by_dtype, dense};
+use crate::cpu::storage::{Stored, by_dtype, dense};
 use crate::ops::support::Raw;
 
 impl Conv {
@@ -100,19 +100,23 @@ impl Conv {
 /// `[outputs, inputs / groups, ..]` to `[inputs, outputs / groups, ..]` with every tap mirrored.
 fn mirrored(weight: &Tensor, groups: usize) -> Result<Tensor> {
     let (outputs, inputs, kt, kh, kw) = weight.dims5()?;
-    let swapped = weight
-        .reshape(vec![groups, outputs / groups, inputs, kt, kh, kw])?
-        .transpose(1, 2)?
-        .contiguous()?
-        .reshape((groups * inputs, outputs / groups, kt, kh, kw))?;
-    (2..5).try_fold(swapped, |weight, axis| {
-        let size = weight.dim(axis)?;
-        if size == 1 {
-            return Ok(weight);
-        }
-        let order: Vec<u32> = (0..size as u32).rev().collect();
-        weight.index_select(&Tensor::new(order, weight.device())?, axis)
-    })
+    let (each, taps) = (outputs / groups, kt * kh * kw);
+    let run = |s: &CpuStorage, l: &Layout| {
+        let out = by_dtype!(s.dtype(), T => {
+            let weight: &[T] = dense(s, l)?;
+            let mut out = Vec::with_capacity(weight.len());
+            for row in 0..groups * inputs {
+                let (group, input) = (row / inputs, row % inputs);
+                for output in group * each..(group + 1) * each {
+                    let from = &weight[(output * inputs + input) * taps..][..taps];
+                    out.extend(from.iter().rev());
+                }
+            }
+            T::store(out)
+        });
+        Ok((out, (groups * inputs, each, kt, kh, kw).into()))
+    };
+    weight.contiguous()?.apply_op1_no_bwd(&Raw("mirrored", run))
 }
 
 /// Puts `stride - 1` zeros between neighbours of an axis.
