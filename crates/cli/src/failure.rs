@@ -63,6 +63,11 @@ impl Failure {
         self
     }
 
+    /// The sentence without advice.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// What goes to standard error.
     pub(crate) fn text(&self, json: bool) -> String {
         if json {

@@ -291,3 +291,99 @@ fn pickles_are_refused_with_the_way_out() {
         "{err}"
     );
 }
+
+/// Weights of these names and shapes, all zeros, in shards of half of them each where `shards` is set.
+fn zeros(folder: &Path, shapes: &models::TensorShapes, shards: bool) {
+    std::fs::create_dir_all(folder).unwrap();
+    let tensors: std::collections::BTreeMap<String, nn::Tensor> = shapes
+        .iter()
+        .map(|(name, shape)| {
+            let zeros = nn::Tensor::zeros(shape.as_slice(), nn::DType::BF16, &nn::Device::Cpu);
+            (name.clone(), zeros.unwrap())
+        })
+        .collect();
+    let none = std::collections::BTreeMap::new();
+    if !shards {
+        nn::weights::save(folder.join("model.safetensors"), &tensors, &none).unwrap();
+        return;
+    }
+    let mut places = serde_json::Map::new();
+    for half in 0..2 {
+        let name = format!("model-0000{}-of-00002.safetensors", half + 1);
+        let own: std::collections::BTreeMap<_, _> = tensors
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| index % 2 == half)
+            .map(|(_, (tensor, value))| (tensor.clone(), value.clone()))
+            .collect();
+        for tensor in own.keys() {
+            places.insert(tensor.clone(), name.clone().into());
+        }
+        nn::weights::save(folder.join(name), &own, &none).unwrap();
+    }
+    let index = serde_json::json!({"metadata": {}, "weight_map": places});
+    let path = folder.join("model.safetensors.index.json");
+    std::fs::write(path, index.to_string()).unwrap();
+}
+
+#[test]
+fn folders_of_folders_are_verified_network_by_network() {
+    use models::t5::T5Config;
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("models/snapshots/1a2b");
+    let t5 = serde_json::json!({
+        "model_type": "t5", "vocab_size": 8, "d_model": 4, "d_kv": 2, "d_ff": 6, "num_layers": 2, "num_heads": 2,
+        "feed_forward_proj": "gated-gelu",
+    });
+    let shapes = T5Config::from_json(&t5).unwrap().shapes();
+    for (part, shards) in [("text_encoder", true), ("other/text_encoder", false)] {
+        zeros(&root.join(part), &shapes, shards);
+        std::fs::write(root.join(part).join("config.json"), t5.to_string()).unwrap();
+    }
+    std::fs::create_dir_all(root.join("tokenizer")).unwrap();
+    std::fs::write(root.join("model_index.json"), "{}").unwrap();
+    let shown = home.path().join("models").display().to_string();
+    let run = |more: &[&str]| {
+        let arguments = [&["models", "verify", &shown], more].concat();
+        let output = reword(home.path(), "http://127.0.0.1:9", &arguments);
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let (code, out, err) = run(&[]);
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(out.matches("T5 encoder").count(), 2, "{out}");
+    let (code, _, err) = run(&["--preset", "ltx-13b"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("no network with a preset `ltx-13b`"), "{err}");
+
+    // Both networks' differences are named, one after the other.
+    let mut fewer = shapes.clone();
+    fewer.remove("encoder.final_layer_norm.weight").unwrap();
+    fewer.insert("extra.weight".to_owned(), vec![2]);
+    zeros(&root.join("text_encoder"), &fewer, true);
+    fewer.insert("encoder.final_layer_norm.weight".to_owned(), vec![5]);
+    zeros(&root.join("other/text_encoder"), &fewer, false);
+    let (code, out, err) = run(&[]);
+    assert_eq!(code, Some(3), "{err}");
+    for (part, told) in [
+        (
+            "1a2b/text_encoder",
+            "'encoder.final_layer_norm.weight' [4] is missing",
+        ),
+        ("1a2b/text_encoder", "'extra.weight' is not expected"),
+        (
+            "other/text_encoder",
+            "'encoder.final_layer_norm.weight' is [5], wanted [4]",
+        ),
+        ("other/text_encoder", "'extra.weight' is not expected"),
+    ] {
+        let found = out
+            .lines()
+            .any(|line| line.contains(part) && line.contains(told));
+        assert!(found, "{part} {told}: {out}");
+    }
+    assert_eq!(err.matches("2 differences").count(), 2, "{err}");
+}

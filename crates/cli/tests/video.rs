@@ -549,3 +549,81 @@ fn what_does_not_fit_is_told() {
     assert!(err.contains("no tokenizer beside it"), "{err}");
     assert!(!Path::new(&bench.path().join("out.mp4")).exists());
 }
+
+/// The edits of the next test: all that a model can be given at once.
+fn everything<'a>(model: &'a str, adapter: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let shared = [
+        "edit",
+        "a.mp4",
+        "--model",
+        model,
+        "--adapter",
+        adapter,
+        "--lora",
+        "queries.safetensors",
+        "--remove",
+        "um",
+        "--steps",
+        "2",
+        "-o",
+        "out.mp4",
+        "--report",
+        "r.json",
+        "--quiet",
+    ];
+    shared.iter().chain(more).copied().collect()
+}
+
+/// Both layouts hold one model, so that with an adapter and a `LoRA` on top they make the same pictures.
+#[test]
+fn both_layouts_with_parts_and_loras_make_the_same_pictures() {
+    let bench = bench();
+    let at = |name: &str| bench.path().join(name);
+    video_model::write_both(&at("official"), &at("diffusers"));
+    video_model::write_whole_parts(&at("whole.safetensors"));
+    video_model::write_adapter(&at("queries.safetensors"), 24);
+    let run = |arguments: &[&str]| {
+        let output = bench.run(arguments);
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{err}");
+        let report: Value = serde_json::from_slice(&std::fs::read(at("r.json")).unwrap()).unwrap();
+        let made = report["spans"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|span| span["kind"] == "generated")
+            .unwrap();
+        let frames = made["out"][0].as_u64().unwrap()..made["out"][1].as_u64().unwrap();
+        let clip = open(&bench, "out.mp4");
+        let pictures: Vec<Vec<u8>> = frames.map(|frame| picture(&clip, frame)).collect();
+        (report["model"]["name"].clone(), pictures)
+    };
+    let (name, official) = run(&everything("official", "whole.safetensors", &[]));
+    assert_eq!(name, "official with whole.safetensors");
+    let (name, diffusers) = run(&everything("diffusers", "whole.safetensors", &[]));
+    assert_eq!(name, "diffusers with whole.safetensors");
+    assert!(
+        !official.is_empty() && official == diffusers,
+        "the layouts differ"
+    );
+    let plain: Vec<&str> = everything("diffusers", "whole.safetensors", &[])
+        .into_iter()
+        .filter(|argument| !["--lora", "queries.safetensors"].contains(argument))
+        .collect();
+    assert!(run(&plain).1 != diffusers, "the LoRA changes nothing");
+
+    // Parts of another model are refused with what differs.
+    for (blocks, head, told) in [(2, 16, "32"), (3, 12, "transformer_blocks.2.")] {
+        video_model::write_whole_parts_for(&at("other.safetensors"), blocks, head);
+        for model in ["official", "diffusers"] {
+            let output = bench.run(&everything(model, "other.safetensors", &[]));
+            let err = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(3), "{err}");
+            assert!(
+                err.contains("other.safetensors") && err.contains(told),
+                "{err}"
+            );
+            assert!(err.lines().count() < 8, "{err}");
+        }
+    }
+}

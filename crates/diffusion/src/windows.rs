@@ -191,6 +191,51 @@ mod tests {
         }
     }
 
+    /// The paper's own windows over every length, with where they lie: moved by the step's offset.
+    #[test]
+    fn the_papers_windows_lie_where_the_step_moves_them_for_every_length() {
+        for ends in [Ends::Averaged, Ends::Circular] {
+            let paper = ShiftedWindows {
+                ends,
+                ..ShiftedWindows::paper()
+            };
+            for (latents, step) in (1..=400).flat_map(|n| (0..40).map(move |step| (n, step))) {
+                let windows = paper.at(step, 40, latents).unwrap();
+                let visits = visits(&windows, latents);
+                let offset = paper.offset(step, 40);
+                if ends == Ends::Circular {
+                    let order: Vec<usize> = windows.into_iter().flat_map(|w| w.latents).collect();
+                    let moved: Vec<usize> = (0..latents).map(|i| (i + offset) % latents).collect();
+                    assert_eq!(order, moved, "{latents} latents, step {step}");
+                    continue;
+                }
+                // The moved partition reaches from the offset to its last whole block.
+                let blocks = latents.saturating_sub(offset) / 17;
+                let end = offset + 17 * blocks;
+                for (index, count) in visits.iter().enumerate() {
+                    let wanted = if latents < 2 * 17 {
+                        1 + usize::from(latents > 17 && (latents - 17..17).contains(&index))
+                    } else {
+                        let first = offset > 0 && (offset..17).contains(&index);
+                        let last = end < latents && (latents - 17..end).contains(&index);
+                        1 + usize::from(first) + usize::from(last)
+                    };
+                    assert_eq!(
+                        *count, wanted,
+                        "{latents} latents, step {step}, latent {index}"
+                    );
+                }
+                if latents >= 2 * 17 {
+                    let moved = |n: usize| (0..17).map(|i| offset + 17 * n + i).collect();
+                    for n in 0..blocks {
+                        let block = Window { latents: moved(n) };
+                        assert!(windows.contains(&block), "{latents} latents, step {step}");
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_paper_moves_at_both_ends_of_the_schedule_only() {
         let paper = ShiftedWindows::paper();

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use diffusion::{CacheConfig, Guidance, GuidanceSchedule, Pass, Schedule, StgMode};
@@ -22,10 +22,63 @@ struct Fixture {
     transformer: Transformer,
 }
 
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// A run of a drawn fixture, as its header tells it.
+#[derive(serde::Deserialize)]
+struct Run {
+    name: String,
+    sigmas: Vec<f64>,
+    lists: Vec<Entry>,
+    star: bool,
+    mode: String,
+    /// Tokens in front that are there to be looked at only.
+    #[serde(default)]
+    extra: usize,
+}
+
+/// First timestep, scale, perturbed scale, rescale, perturbed blocks.
+type Entry = (f64, f64, f64, f64, Vec<usize>);
+
+impl Run {
+    fn pass(&self) -> Pass {
+        let mode = StgMode::named(&self.mode).unwrap();
+        guided(
+            &self.lists,
+            self.star,
+            mode,
+            Schedule::List(self.sigmas.clone()),
+        )
+    }
+}
+
+/// A pass with these lists.
+fn guided(lists: &[Entry], star: bool, mode: StgMode, schedule: Schedule) -> Pass {
+    let entries = lists.iter().map(|entry| Guidance {
+        scale: entry.1,
+        star,
+        perturbed: entry.2,
+        rescale: entry.3,
+    });
+    Pass {
+        guidance: GuidanceSchedule {
+            timesteps: lists.iter().map(|entry| entry.0).collect(),
+            entries: entries.collect(),
+        },
+        skip_blocks: lists.iter().map(|entry| entry.4.clone()).collect(),
+        mode,
+        ..Pass::plain(schedule)
+    }
+}
+
 impl Fixture {
     fn open() -> Self {
-        let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pipeline.safetensors");
+        Self::of(&fixtures().join("pipeline.safetensors"))
+    }
+
+    fn of(path: &Path) -> Self {
         let file = ModelFile::open(path).unwrap();
         let config = TransformerConfig::from_json(&file.config().unwrap()).unwrap();
         let weights = file
@@ -58,25 +111,10 @@ impl Fixture {
 
     /// The lists of the fixture's header.
     fn pass(&self, mode: StgMode, skip_initial: usize) -> Pass {
-        type Entry = (f64, f64, f64, f64, Vec<usize>);
         let lists: Vec<Entry> = serde_json::from_str(self.file.metadata("lists").unwrap()).unwrap();
         Pass {
             skip_initial,
-            guidance: GuidanceSchedule {
-                timesteps: lists.iter().map(|entry| entry.0).collect(),
-                entries: lists
-                    .iter()
-                    .map(|entry| Guidance {
-                        scale: entry.1,
-                        star: true,
-                        perturbed: entry.2,
-                        rescale: entry.3,
-                    })
-                    .collect(),
-            },
-            skip_blocks: lists.into_iter().map(|entry| entry.4).collect(),
-            mode,
-            ..Pass::plain(Schedule::linear_quadratic(8))
+            ..guided(&lists, true, mode, Schedule::linear_quadratic(8))
         }
     }
 }
@@ -136,6 +174,72 @@ fn verify_trajectories_in_all_skip_modes() {
     }
     results.dedup();
     assert_eq!(results.len(), 4, "the modes differ");
+}
+
+/// Drawn networks, grids and guidance: those of the repository, and of the folder that
+/// `REWORD_PIPELINES` names.
+#[test]
+fn verify_drawn_trajectories() {
+    let mut folders = vec![fixtures()];
+    folders.extend(std::env::var_os("REWORD_PIPELINES").map(PathBuf::from));
+    let mut runs = 0;
+    for folder in folders {
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| {
+                let name = path.file_name().unwrap().to_string_lossy();
+                name.starts_with("pipeline_") && name.ends_with(".safetensors")
+            })
+            .collect();
+        paths.sort();
+        for path in paths {
+            let fixture = Fixture::of(&path);
+            let list = fixture.file.metadata("runs").unwrap();
+            for run in serde_json::from_str::<Vec<Run>>(list).unwrap() {
+                let error = drawn(&fixture, &run);
+                println!("{} {}: {error:.1e}", path.display(), run.name);
+                assert!(error < 1e-3, "{} {}: {error}", path.display(), run.name);
+                runs += 1;
+            }
+        }
+    }
+    assert!(runs >= 4, "{runs} runs");
+}
+
+/// The relative error of a drawn run.
+fn drawn(fixture: &Fixture, run: &Run) -> f64 {
+    let named = |part: &str| format!("in.{}.{part}", run.name);
+    let start = fixture.get(&named("start"));
+    // What is kept stands in its place already.
+    let known = fixture
+        .file
+        .shapes()
+        .contains_key(&named("strength"))
+        .then(|| {
+            let strength = fixture.get(&named("strength")).flatten_all().unwrap();
+            let strength = strength.to_vec1::<f32>().unwrap();
+            Known {
+                latents: start.clone(),
+                strength: strength.into_iter().map(f64::from).collect(),
+            }
+        });
+    let pass = run.pass();
+    assert_eq!(pass.times().unwrap().len(), 8);
+    let coords = fixture.get(&named("coords"));
+    let denoise = Denoise {
+        transformer: &fixture.transformer,
+        rope: &Rope::of_coords(fixture.transformer.config(), &coords).unwrap(),
+        positive: &fixture.caption("in.caption"),
+        negative: Some(&fixture.caption("in.negative")),
+        pass: &pass,
+        known: known.as_ref(),
+        sound: None,
+    };
+    let found = denoise.run(&start, None).unwrap();
+    let made = found.dim(1).unwrap() - run.extra;
+    let found = found.narrow(1, run.extra, made).unwrap();
+    error(&found, &fixture.get(&format!("out.{}", run.name)))
 }
 
 /// An autoencoder that is there for its statistics.

@@ -36,6 +36,7 @@ pub use group_norm::{group_norm, group_norm_silu};
 pub use layer_norm::{layer_norm, layer_norm_modulate};
 pub use linear::{Activation, Lora, linear, linear_lora};
 pub use modulate::{gate_add, modulate};
+pub use pack_cache::BUDGET as PACKED_WEIGHTS_BUDGET;
 pub use pixel_norm::{pixel_norm, pixel_norm_modulate_silu, pixel_norm_silu};
 pub use rms_norm::{rms_norm, rms_norm_modulate};
 pub use rope::rope;

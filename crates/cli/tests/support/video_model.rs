@@ -63,9 +63,21 @@ fn filled(shapes: &TensorShapes, prefix: &str) -> BTreeMap<String, Tensor> {
 
 /// Writes the folder.
 pub(crate) fn write(folder: &Path) {
-    let config = config();
-    let transformer = TransformerConfig::from_json(&config).unwrap();
-    let vae = VaeConfig::from_json(&config).unwrap();
+    write_official(folder, &config());
+    write_text(folder);
+}
+
+fn write_official(folder: &Path, config: &Value) {
+    let tensors = networks(config);
+    std::fs::create_dir_all(folder).unwrap();
+    let metadata = BTreeMap::from([("config".to_owned(), config.to_string())]);
+    nn::weights::save(folder.join("small.safetensors"), &tensors, &metadata).unwrap();
+}
+
+/// Both networks' tensors under the official names.
+fn networks(config: &Value) -> BTreeMap<String, Tensor> {
+    let transformer = TransformerConfig::from_json(config).unwrap();
+    let vae = VaeConfig::from_json(config).unwrap();
     let mut tensors = filled(&transformer.shapes(), "model.diffusion_model.");
     tensors.extend(filled(&vae.shapes(), "vae."));
     let channels = vae.latent_channels;
@@ -75,10 +87,111 @@ pub(crate) fn write(folder: &Path) {
             (Tensor::ones(channels, nn::DType::F32, &Device::Cpu).unwrap() * value).unwrap(),
         );
     }
-    std::fs::create_dir_all(folder).unwrap();
-    let metadata = BTreeMap::from([("config".to_owned(), config.to_string())]);
-    nn::weights::save(folder.join("small.safetensors"), &tensors, &metadata).unwrap();
+    tensors
+}
 
+/// The same weights twice: in `official` as one file, in `diffusers` as folders. Diffusers has a stage of residual blocks
+/// after every change of size, so the autoencoder is a little larger than [`write`]'s.
+pub(crate) fn write_both(official: &Path, diffusers: &Path) {
+    let mut config = config();
+    let rest = json!(["res_x", {"num_layers": 1}]);
+    let mut encoder = vec![rest.clone()];
+    for kind in ["space", "time", "all", "all"] {
+        encoder.push(json!([format!("compress_{kind}_res"), {"multiplier": 2}]));
+        encoder.push(rest.clone());
+    }
+    let mut decoder = vec![rest.clone()];
+    for _ in 0..3 {
+        decoder.push(json!(["compress_all", {"residual": true, "multiplier": 2}]));
+        decoder.push(rest.clone());
+    }
+    config["vae"]["encoder_blocks"] = encoder.into();
+    config["vae"]["decoder_blocks"] = decoder.into();
+    write_official(official, &config);
+    write_text(official);
+    let mut transformer = BTreeMap::new();
+    let mut vae = BTreeMap::new();
+    for (name, tensor) in networks(&config) {
+        if let Some(name) = name.strip_prefix("model.diffusion_model.") {
+            transformer.insert(renamed_transformer(name), tensor);
+        } else if let Some(name) = name.strip_prefix("vae.") {
+            vae.insert(renamed_vae(name), tensor);
+        }
+    }
+    let configs = [
+        json!({
+            "_class_name": "LTXVideoTransformer3DModel", "num_layers": 2, "num_attention_heads": 2,
+            "attention_head_dim": 12, "in_channels": 8, "out_channels": 8, "cross_attention_dim": 24,
+            "caption_channels": 16, "patch_size": 1, "patch_size_t": 1, "qk_norm": "rms_norm_across_heads",
+        }),
+        json!({
+            "_class_name": "AutoencoderKLLTXVideo", "in_channels": 3, "out_channels": 3, "latent_channels": 8,
+            "patch_size": 4, "patch_size_t": 1, "block_out_channels": [8, 16, 32, 64, 128],
+            "down_block_types": vec!["LTXVideo095DownBlock3D"; 4], "spatio_temporal_scaling": [true, true, true, true],
+            "layers_per_block": [1, 1, 1, 1, 1],
+            "downsample_type": ["spatial", "temporal", "spatiotemporal", "spatiotemporal"],
+            "decoder_block_out_channels": [16, 32, 64], "decoder_layers_per_block": [1, 1, 1, 1],
+            "decoder_spatio_temporal_scaling": [true, true, true],
+            "decoder_inject_noise": [false, false, false, false], "upsample_residual": [true, true, true],
+            "upsample_factor": [2, 2, 2], "timestep_conditioning": true, "encoder_causal": true,
+            "decoder_causal": false,
+        }),
+    ];
+    for ((part, tensors), config) in [("transformer", transformer), ("vae", vae)]
+        .into_iter()
+        .zip(configs)
+    {
+        let folder = diffusers.join(part);
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("diffusion_pytorch_model.safetensors");
+        nn::weights::save(path, &tensors, &BTreeMap::new()).unwrap();
+        std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    }
+    write_text(diffusers);
+}
+
+/// diffusers' name (`scripts/convert_ltx_to_diffusers.py`).
+fn renamed_transformer(name: &str) -> String {
+    name.replace("patchify_proj", "proj_in")
+        .replace("adaln_single", "time_embed")
+        .replace("q_norm", "norm_q")
+        .replace("k_norm", "norm_k")
+}
+
+/// The same for the autoencoder of [`write_both`].
+fn renamed_vae(name: &str) -> String {
+    let name = match name {
+        "per_channel_statistics.mean-of-means" => "latents_mean",
+        "per_channel_statistics.std-of-means" => "latents_std",
+        "decoder.last_scale_shift_table" => "decoder.scale_shift_table",
+        other => other,
+    };
+    let mut name = name
+        .replace("last_time_embedder", "time_embedder")
+        .replace("res_blocks", "resnets");
+    for index in 0..9 {
+        let (from, half) = (format!("encoder.down_blocks.{index}."), index / 2);
+        let to = match index {
+            8 => "encoder.mid_block.".to_owned(),
+            _ if index % 2 == 0 => format!("encoder.DOWN.{half}."),
+            _ => format!("encoder.DOWN.{half}.downsamplers.0."),
+        };
+        name = name.replace(&from, &to);
+    }
+    for index in 0..7 {
+        let from = format!("decoder.up_blocks.{index}.");
+        let to = match index {
+            0 => "decoder.mid_block.".to_owned(),
+            _ if index % 2 == 1 => format!("decoder.UP.{}.upsamplers.0.", index / 2),
+            _ => format!("decoder.UP.{}.", index / 2 - 1),
+        };
+        name = name.replace(&from, &to);
+    }
+    name.replace("DOWN", "down_blocks")
+        .replace("UP", "up_blocks")
+}
+
+fn write_text(folder: &Path) {
     let t5 = json!({
         "model_type": "t5", "vocab_size": 256, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2,
         "feed_forward_proj": "gated-gelu",
@@ -132,6 +245,11 @@ pub(crate) fn write_parts(path: &Path) {
 
 /// The parts of [`write_parts`] for whole pictures, hearing by a small Whisper.
 pub(crate) fn write_whole_parts(path: &Path) {
+    write_whole_parts_for(path, 2, 12);
+}
+
+/// The same for a transformer with so many blocks and a width of twice `head`.
+pub(crate) fn write_whole_parts_for(path: &Path, blocks: usize, head: usize) {
     let own = json!({
         "transformer": {"audio": {"dim": 12, "window": 8, "hidden_states": 2, "channels": 8, "feature_rate": 50.0}},
         "audio_encoder": {
@@ -143,6 +261,9 @@ pub(crate) fn write_whole_parts(path: &Path) {
     });
     let mut whole = config();
     whole["transformer"]["audio"] = own["transformer"]["audio"].clone();
+    whole["transformer"]["num_layers"] = blocks.into();
+    whole["transformer"]["attention_head_dim"] = head.into();
+    whole["transformer"]["cross_attention_dim"] = (2 * head).into();
     let config = TransformerConfig::from_json(&whole).unwrap();
     let mut shapes = config.shapes();
     shapes.retain(|name, _| name.contains("audio_attn."));
@@ -152,7 +273,7 @@ pub(crate) fn write_whole_parts(path: &Path) {
     let mut tensors = filled(&shapes, "model.diffusion_model.");
     let encoder = WhisperConfig::from_json(&own["audio_encoder"]).unwrap();
     tensors.extend(filled(&encoder.shapes(), "audio_encoder."));
-    tensors.extend(low_rank(24));
+    tensors.extend(low_rank(2 * head));
     let metadata = BTreeMap::from([("config".to_owned(), own.to_string())]);
     nn::weights::save(path, &tensors, &metadata).unwrap();
 }

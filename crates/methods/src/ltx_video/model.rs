@@ -33,8 +33,8 @@ impl LtxVideo {
         device: &Device,
         residence: Residence,
     ) -> Result<Self> {
-        let config = TransformerConfig::from_json(&transformer.config()?)?;
         let vae_config = VaeConfig::from_json(&vae.config()?)?;
+        let config = TransformerConfig::from_json_beside(&transformer.config()?, &vae_config)?;
         let bad = |reason: String| MethodError::Config {
             origin: transformer.origin().to_owned(),
             reason,

@@ -2,9 +2,9 @@
 //! encoded and stays clean, what touches something to make is denoised between.
 //!
 //! By the base model alone this is the temporal inpainting of LTX-Video (`pipeline_ltx_video.py`,
-//! `prepare_conditioning`); with EditYourself's parts, what is made follows the sound (eq. 5, 6). A span begins with a latent of
-//! its own; spans longer than a block are walked by windows. With a second pass, everything is
-//! done at half the size first.
+//! `prepare_conditioning`); with EditYourself's parts, what is made follows the sound (eq. 5, 6). A
+//! span begins with a latent of its own; spans longer than a block are walked by windows. With a
+//! second pass, everything is done at half the size first.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;

@@ -3,7 +3,9 @@
 use super::{Call, Tensors, one};
 use crate::error::Result;
 use crate::ltx::vae::{Vae, VaeConfig};
-use crate::ltx::{Inputs, Rope, Transformer, TransformerConfig, Upsampler, UpsamplerConfig};
+use crate::ltx::{
+    Inputs, Residence, Rope, Transformer, TransformerConfig, Upsampler, UpsamplerConfig,
+};
 
 pub(super) fn transformer(call: &Call<'_>) -> Result<Tensors> {
     let config = call.resolve(
@@ -13,7 +15,13 @@ pub(super) fn transformer(call: &Call<'_>) -> Result<Tensors> {
         TransformerConfig::from_json,
         || None,
     )?;
-    let model = Transformer::load(call.weights, &config, call.dtype, call.device)?;
+    // One pass uses each block once, so there is nothing to gain from keeping them.
+    let residence = if call.device.is_cpu() {
+        Residence::File
+    } else {
+        Residence::Memory
+    };
+    let model = Transformer::load_as(call.weights, &config, call.dtype, call.device, residence)?;
     let coords = call.input("coords")?;
     let latents = call.input("latents")?;
     let mask = call.inputs.get("caption_mask");

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::vae::VaeConfig;
 use crate::error::{ModelError, Result};
 use crate::file::{TensorShapes, linear_shapes};
 
@@ -57,7 +58,9 @@ pub struct TransformerConfig {
     pub frequencies_precision: Precision,
     /// What a timestep in 0..1 is multiplied by.
     pub timestep_scale_multiplier: f64,
-    /// Whether latent times are those of the causal autoencoder's first frames.
+    /// Whether latent times are those of the causal autoencoder's first frames: so from 0.9.5 on.
+    /// diffusers' configs do not have the key, as its `LTXConditionPipeline` always does so; for them
+    /// see [`Self::from_json_beside`], too.
     pub causal_temporal_positioning: bool,
     /// Whether queries, keys and values have biases, and the projection behind them.
     pub attention_bias: bool,
@@ -173,6 +176,11 @@ impl TransformerConfig {
             {
                 object.insert("frequencies_precision".to_owned(), "float32".into());
             }
+            if is_diffusers(object) {
+                object
+                    .entry("causal_temporal_positioning")
+                    .or_insert(Value::Bool(true));
+            }
             if !object.contains_key("out_channels")
                 && let Some(channels) = object.get("in_channels").cloned()
             {
@@ -182,6 +190,24 @@ impl TransformerConfig {
         let config: Self = serde_json::from_value(json)
             .map_err(|source| ModelError::ConfigText { part: PART, source })?;
         config.check()?;
+        Ok(config)
+    }
+
+    /// [`Self::from_json`] of a model whose autoencoder is known: diffusers' config of a transformer
+    /// is the same for 0.9.0, which counted time otherwise, and for later ones; the autoencoders
+    /// differ.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub fn from_json_beside(json: &Value, vae: &VaeConfig) -> Result<Self> {
+        let mut config = Self::from_json(json)?;
+        let own = json.get("transformer").unwrap_or(json).as_object();
+        let silent = own.is_some_and(|own| {
+            is_diffusers(own) && !own.contains_key("causal_temporal_positioning")
+        });
+        if silent && vae.has_strides() {
+            config.causal_temporal_positioning = false;
+        }
         Ok(config)
     }
 
@@ -270,6 +296,11 @@ impl TransformerConfig {
     }
 }
 
+/// Whether diffusers wrote a config.
+fn is_diffusers(config: &serde_json::Map<String, Value>) -> bool {
+    config.get("_class_name").and_then(Value::as_str) == Some("LTXVideoTransformer3DModel")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,5 +324,34 @@ mod tests {
         assert!(error.contains("qk_norm is \"layer_norm\""), "{error}");
         let json = serde_json::json!({"num_attention_heads": 3, "attention_head_dim": 5});
         assert!(TransformerConfig::from_json(&json).is_err());
+    }
+
+    /// Times of diffusers' folders are those of the version that the autoencoder tells.
+    #[test]
+    fn diffusers_configs_count_time_as_their_version_does() {
+        let json = serde_json::json!({
+            "_class_name": "LTXVideoTransformer3DModel", "num_layers": 28, "attention_head_dim": 64,
+            "qk_norm": "rms_norm_across_heads",
+        });
+        let official = serde_json::json!({"num_layers": 28});
+        let newer = VaeConfig::ltx();
+        let older = VaeConfig {
+            encoder_blocks: vec![super::super::vae::Stage::Strided { factors: [2; 3] }],
+            ..VaeConfig::ltx()
+        };
+        let causal = |json, vae| {
+            let config = TransformerConfig::from_json_beside(json, vae).unwrap();
+            config.causal_temporal_positioning
+        };
+        assert!(
+            TransformerConfig::from_json(&json)
+                .unwrap()
+                .causal_temporal_positioning
+        );
+        assert!(causal(&json, &newer));
+        assert!(!causal(&json, &older));
+        assert!(!causal(&official, &newer));
+        // As it is when an adapter was joined to it.
+        assert!(!causal(&serde_json::json!({"transformer": json}), &older));
     }
 }

@@ -10,7 +10,7 @@ use crate::cpu::storage::{by_dtype, dense};
 
 /// Packed weights of the process may take so many bytes; beyond it they are packed
 /// again in every call, which costs little when there are many rows.
-const BUDGET: usize = 4 << 30;
+pub const BUDGET: usize = 4 << 30;
 
 static USED: AtomicUsize = AtomicUsize::new(0);
 

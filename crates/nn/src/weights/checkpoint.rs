@@ -183,7 +183,8 @@ impl Checkpoint {
         })
     }
 
-    /// The tensor `name` as `dtype` (a real one) on `device`.
+    /// The tensor `name` as `dtype` (a real one) on `device`. It is a copy; the file's pages are given
+    /// back to the system.
     ///
     /// # Errors
     /// When it is missing or of a type that has no such conversion.
@@ -202,6 +203,9 @@ impl Checkpoint {
             device,
         )
         .map_err(|e| WeightsError::tensor(name, e))?;
+        if let Some(shard) = self.shards.get(entry.shard) {
+            shard.release(entry.tensor.start..entry.tensor.end);
+        }
         tensor.ok_or_else(|| WeightsError::Type {
             origin: self.path.display().to_string(),
             name: name.to_owned(),

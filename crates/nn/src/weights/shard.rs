@@ -1,6 +1,7 @@
 //! One file of a checkpoint: found, recognised, mapped.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -11,6 +12,33 @@ use super::{Header, WeightsError};
 pub(super) struct Shard {
     pub(super) path: PathBuf,
     pub(super) map: Mmap,
+}
+
+/// Tensors below this size keep their pages: giving them back would cost more than they hold.
+const WORTH_RELEASING: usize = 1 << 20;
+
+impl Shard {
+    /// Takes pages whose bytes were copied out of the process' memory; read again, they come from the
+    /// system's cache or the file. Without this, weights would count twice while they are loaded.
+    pub(super) fn release(&self, bytes: Range<usize>) {
+        if bytes.len() < WORTH_RELEASING {
+            return;
+        }
+        // SAFETY: the mapping is read-only and of a file, so pages that are dropped come back with the
+        // same bytes when they are touched, by whomever.
+        #[cfg(unix)]
+        #[expect(unsafe_code, reason = "advice on a mapping")]
+        let advised = unsafe {
+            self.map.unchecked_advise_range(
+                memmap2::UncheckedAdvice::DontNeed,
+                bytes.start,
+                bytes.len(),
+            )
+        };
+        // It is advice: where the system refuses, the pages stay until it wants them.
+        #[cfg(unix)]
+        drop(advised);
+    }
 }
 
 /// The index or the file that a folder is meant by.

@@ -19,17 +19,11 @@ pub(crate) fn run(
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let path = Path::new(name);
+    if path.is_dir() {
+        return folder(path, preset, terminal);
+    }
     if path.exists() {
-        return match parts_of(path).as_slice() {
-            [] => file(path, preset, None, terminal),
-            _ if preset.is_some() => Err(Failure::usage(
-                "a folder with several networks has a preset for none of them",
-            )
-            .with_hint("give the folder of one of them")),
-            parts => parts
-                .iter()
-                .try_for_each(|part| file(part, None, None, terminal)),
-        };
+        return file(path, preset, None, terminal);
     }
     if let Some(model) = find(name) {
         return published(model, checksums, terminal);
@@ -40,22 +34,92 @@ pub(crate) fn run(
     )
 }
 
-/// Folders in which diffusers' and our own layout keep networks.
-const PARTS: [&str; 5] = [
-    "transformer",
-    "vae",
-    "text_encoder",
-    "latent_upsampler",
-    "sound_encoder",
-];
+/// How many folders deep networks are looked for: a hub's cache keeps them under models, snapshots, a revision and a part.
+const DEPTH: usize = 5;
 
-/// The networks of a folder of folders; none for a file, or a folder with weights of its own.
-fn parts_of(path: &Path) -> Vec<PathBuf> {
-    let folders = PARTS.map(|part| path.join(part));
-    if ModelFile::open(path).is_ok() {
-        return Vec::new();
+/// Every network below a folder, such as diffusers' layout; a preset is for those of its kind.
+fn folder(path: &Path, preset: Option<&str>, terminal: &Terminal) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    weights_below(path, DEPTH, &mut found)?;
+    if let [one] = found.as_slice() {
+        return file(one, preset, None, terminal);
     }
-    folders.into_iter().filter(|part| part.is_dir()).collect()
+    let mut networks = Vec::new();
+    let mut wrong = Vec::new();
+    for path in found {
+        match ModelFile::open(&path) {
+            Ok(weights) => match Network::detect(&weights) {
+                Some(network) => networks.push((path, network)),
+                None => terminal.note(&format!(
+                    "{} holds no network that is known",
+                    path.display()
+                )),
+            },
+            Err(error) => wrong.push(error.to_string()),
+        }
+    }
+    let meant = |network: &Network| preset.is_some_and(|preset| network.has_preset(preset));
+    if networks.is_empty() && wrong.is_empty() {
+        return Err(Failure::input(format!(
+            "{} has no network that is known in it",
+            path.display()
+        )));
+    }
+    if let Some(preset) = preset
+        && !networks.iter().any(|(_, network)| meant(network))
+    {
+        return Err(Failure::usage(format!(
+            "{} has no network with a preset `{preset}` in it",
+            path.display()
+        )));
+    }
+    for (path, network) in &networks {
+        let own = preset.filter(|_| meant(network));
+        if let Err(failure) = file(path, own, own.map(|_| *network), terminal) {
+            wrong.push(failure.message().to_owned());
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::input(wrong.join("; ")))
+}
+
+/// Weight files and folders of shards below `folder`, in the order of their names.
+fn weights_below(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::input(format!("can't read {}: {error}", folder.display()));
+    let mut files = Vec::new();
+    let mut folders = Vec::new();
+    let mut sharded = false;
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.unwrap_or_default();
+        if path.is_dir() {
+            folders.push(path);
+        } else if name.ends_with(".safetensors.index.json") {
+            sharded = true;
+        } else if path
+            .extension()
+            .is_some_and(|end| end == "safetensors" || end == "gguf")
+        {
+            files.push(path);
+        }
+    }
+    if sharded {
+        found.push(folder.to_owned());
+    } else {
+        files.sort();
+        found.append(&mut files);
+    }
+    folders.sort();
+    if depth > 0 {
+        for folder in folders {
+            weights_below(&folder, depth - 1, found)?;
+        }
+    }
+    Ok(())
 }
 
 fn published(model: &PublishedModel, checksums: bool, terminal: &Terminal) -> Result<(), Failure> {
@@ -150,7 +214,9 @@ fn file(
         return Ok(());
     }
     if !terminal.json() {
-        terminal.result(&verdict.differences.join("\n"));
+        for difference in &verdict.differences {
+            terminal.result(&format!("{}: {difference}", shown.display()));
+        }
     }
     let count = verdict.differences.len();
     Err(Failure::input(format!(

@@ -38,6 +38,10 @@ impl Stage {
         }
     }
 
+    const fn is_strided(&self) -> bool {
+        matches!(self, Self::Strided { .. })
+    }
+
     /// By how much time, height and width change.
     const fn factors(&self) -> [usize; 3] {
         match self {
@@ -185,8 +189,7 @@ impl VaeConfig {
                 }
             }
         }
-        let strided = |stage: &Stage| matches!(stage, Stage::Strided { .. });
-        if self.decoder_blocks.iter().any(strided) {
+        if self.decoder_blocks.iter().any(Stage::is_strided) {
             return bad("decoder: a convolution with strides makes nothing larger");
         }
         match self.decoder_widths().last() {
@@ -228,6 +231,12 @@ impl VaeConfig {
     /// Frames a latent.
     pub fn temporal_stride(&self) -> usize {
         self.stride(0)
+    }
+
+    /// Whether the encoder makes pictures smaller by convolutions with strides, as it did in 0.9.0 and
+    /// 0.9.1.
+    pub fn has_strides(&self) -> bool {
+        self.encoder_blocks.iter().any(Stage::is_strided)
     }
 
     /// Pixels a latent cell, a side.

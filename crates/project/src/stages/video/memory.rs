@@ -7,6 +7,7 @@ use methods::ltx_video::LtxVideo;
 use models::TensorShapes;
 use models::ltx::{Residence, TransformerConfig, VaeConfig};
 use models::t5::T5Config;
+use nn::ops::PACKED_WEIGHTS_BUDGET;
 
 /// The program without a model, and the frames that it keeps, measured and rounded up.
 const BASE: u64 = (320 << 20) + super::super::memory::FRAMES as u64;
@@ -18,6 +19,9 @@ const COPIES: u64 = 3;
 /// Activations of the inner width that a block holds at once: the sum, normed input, queries, keys, values, the
 /// attended, and four for the wide layer.
 const ACTIVATIONS: u64 = 12;
+
+/// Those of them that are in `f32` on a CPU whatever the weights are in: the sum, the one before it, the norm's result.
+const SUMS: u64 = 3;
 
 /// Bytes that a job with a video model needs, besides pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,26 +49,28 @@ impl Needs {
         latents: usize,
     ) -> Self {
         let width = dtype.size_in_bytes() as u64;
-        let bytes = |shapes: &TensorShapes, prefix: &str| -> u64 {
+        let count = |shapes: &TensorShapes, prefix: &str| -> u64 {
             let own = shapes.iter().filter(|(name, _)| name.starts_with(prefix));
-            own.map(|(_, shape)| shape.iter().product::<usize>() as u64 * width)
+            own.map(|(_, shape)| shape.iter().product::<usize>() as u64)
                 .sum()
         };
         let shapes = config.shapes();
-        let transformer = bytes(&shapes, "");
-        let blocks = bytes(&shapes, "transformer_blocks.");
+        let in_blocks = count(&shapes, "transformer_blocks.");
+        let blocks = in_blocks * width;
+        // In `f32` on a CPU.
+        let around = (count(&shapes, "") - in_blocks) * 4;
         let space = vae.spatial_stride().max(1);
         let cells = size.0.div_ceil(space) * size.1.div_ceil(space);
         // A window may see two latents more than its own.
         let tokens = (cells * (latents + 2)) as u64;
         let inner = config.width() as u64;
-        let denoise = tokens * inner * (ACTIVATIONS * width + 4);
+        let denoise = tokens * inner * ((ACTIVATIONS - SUMS) * width + (SUMS + 1) * 4);
         let decode = LtxVideo::decode_values(vae, size) * width;
         Self {
-            transformer,
+            transformer: blocks + around,
             block: blocks / config.num_layers.max(1) as u64,
-            around: transformer - blocks,
-            vae: bytes(&vae.shapes(), ""),
+            around,
+            vae: count(&vae.shapes(), "") * width,
             text: 0,
             work: denoise.max(decode),
         }
@@ -87,7 +93,8 @@ impl Needs {
     }
 
     fn resident(&self) -> u64 {
-        BASE + (self.transformer + self.vae + self.work).max(self.text)
+        let packed = self.transformer.min(PACKED_WEIGHTS_BUDGET as u64);
+        BASE + (self.transformer + packed + self.vae + self.work).max(self.text)
     }
 
     fn streamed(&self) -> u64 {
@@ -163,7 +170,9 @@ mod tests {
             work: 2 << 30,
         };
         let at = |memory: u64| plan(&needs, Some(memory), 0, &mut crate::Silent);
-        assert_eq!(at(52 << 30).unwrap(), Residence::Memory);
+        // 4 GiB of the weights are packed for the kernels, too.
+        assert_eq!(at(56 << 30).unwrap(), Residence::Memory);
+        assert_eq!(at(52 << 30).unwrap(), Residence::File);
         assert_eq!(at(24 << 30).unwrap(), Residence::File);
         let error = at(4 << 30).unwrap_err();
         assert_eq!(error.class(), crate::FailureClass::Usage);
@@ -176,8 +185,9 @@ mod tests {
     fn the_13b_model_is_streamed_where_it_does_not_fit() {
         let config = TransformerConfig::ltx_13b();
         let needs = Needs::of(&config, &VaeConfig::ltx(), DType::BF16, (544, 960), 17);
-        // 26.09 GB, of which 48 blocks.
-        assert_eq!(needs.transformer, 13_042_569_344 * 2);
+        // 26.09 GB, of which 48 blocks; what is around them takes four bytes a number.
+        assert_eq!(needs.transformer, 13_042_569_344 * 2 + needs.around / 2);
+        assert!(needs.around < 1 << 30, "{needs:?}");
         assert!(
             needs.block > 500 << 20 && needs.block < 600 << 20,
             "{needs:?}"
