@@ -7,6 +7,7 @@
 //! `models/autoencoders/autoencoder_kl_ltx.py`; EditYourself (arXiv 2601.22127).
 
 mod adapter;
+mod again;
 mod block;
 mod blocks;
 mod config;

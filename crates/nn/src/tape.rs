@@ -5,6 +5,8 @@
 //! instead, and their results are leaves of candle's graph: what candle's own operations do between two of ours (a
 //! `reshape`, a `cat`) it still differentiates, over as much of the graph as lies between leaves.
 
+mod tie;
+
 use std::cell::RefCell;
 
 use candle_core::backprop::GradStore;
@@ -12,7 +14,7 @@ use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, Var,
 };
 
-use crate::layers::tie::{Slot, tie};
+use self::tie::tie;
 use crate::ops::add;
 
 /// The operations that were applied to something with a gradient, in their order.
@@ -23,14 +25,17 @@ pub struct Tape {
 
 struct Node {
     operation: Operation,
-    result: Tensor,
+    results: Vec<Tensor>,
 }
 
 enum Operation {
     One(Box<dyn CustomOp1>, Tensor),
     Two(Box<dyn CustomOp2>, Tensor, Tensor),
     Three(Box<dyn CustomOp3>, Tensor, Tensor, Tensor),
+    Again(Function),
 }
+
+type Function = Box<dyn Fn() -> Result<Vec<Tensor>>>;
 
 thread_local! {
     static TAPE: RefCell<Option<Tape>> = const { RefCell::new(None) };
@@ -46,12 +51,6 @@ pub fn recorded<R>(f: impl FnOnce() -> R) -> (R, Tape) {
     let tape = TAPE.take().unwrap_or_default();
     drop(restore);
     (result, tape)
-}
-
-/// Runs `f` without a tape.
-pub(crate) fn unrecorded<R>(f: impl FnOnce() -> R) -> R {
-    let _restore = Restore(TAPE.take());
-    f()
 }
 
 /// Puts the outer tape back, also when `f` panics.
@@ -71,26 +70,42 @@ impl Tape {
     pub fn backward(mut self, loss: &Tensor) -> Result<GradStore> {
         let mut gradients = loss.backward()?;
         // Later operations first; what was used is dropped on the way.
-        while let Some(Node { operation, result }) = self.nodes.pop() {
-            let Some(gradient) = gradients.remove(&result) else {
+        while let Some(Node { operation, results }) = self.nodes.pop() {
+            let mut found = results.iter().map(|result| gradients.remove(result));
+            if let Operation::Again(f) = operation {
+                let found: Vec<Option<Tensor>> = found.collect();
+                run_again(&mut gradients, &f, found)?;
+                continue;
+            }
+            let (Some(result), Some(Some(gradient))) = (results.first(), found.next()) else {
                 continue;
             };
+            drop(found);
             match operation {
                 Operation::One(op, x) => {
-                    let dx = op.bwd(&x, &result, &gradient)?;
+                    let dx = op.bwd(&x, result, &gradient)?;
                     hand_over(&mut gradients, [(x, dx)])?;
                 }
                 Operation::Two(op, x, y) => {
-                    let (dx, dy) = op.bwd(&x, &y, &result, &gradient)?;
+                    let (dx, dy) = op.bwd(&x, &y, result, &gradient)?;
                     hand_over(&mut gradients, [(x, dx), (y, dy)])?;
                 }
                 Operation::Three(op, x, y, z) => {
-                    let (dx, dy, dz) = op.bwd(&x, &y, &z, &result, &gradient)?;
+                    let (dx, dy, dz) = op.bwd(&x, &y, &z, result, &gradient)?;
                     hand_over(&mut gradients, [(x, dx), (y, dy), (z, dz)])?;
                 }
+                Operation::Again(_) => {}
             }
         }
         Ok(gradients)
+    }
+
+    fn push(operation: Operation, results: Vec<Tensor>) {
+        TAPE.with_borrow_mut(|tape| {
+            if let Some(tape) = tape {
+                tape.nodes.push(Node { operation, results });
+            }
+        });
     }
 
     /// How many operations were recorded.
@@ -104,6 +119,54 @@ impl Tape {
     }
 }
 
+/// Runs `f` and remembers its results only: the backward pass runs it again for what lies between (gradient
+/// checkpointing, Chen et al. 2016).
+///
+/// `f` must give the same values again. Without a tape, or with nothing to learn, it is plainly run.
+///
+/// # Errors
+/// When `f` fails.
+pub fn again(f: impl Fn() -> Result<Vec<Tensor>> + 'static) -> Result<Vec<Tensor>> {
+    if TAPE.with_borrow(Option::is_none) {
+        return f();
+    }
+    let (results, _) = recorded(&f);
+    let results = results?;
+    if !results.iter().any(Tensor::track_op) {
+        return Ok(results);
+    }
+    let leaf = |result: &Tensor| Ok(Var::from_tensor(&result.detach())?.into_inner());
+    let results: Vec<Tensor> = results.iter().map(leaf).collect::<Result<_>>()?;
+    Tape::push(Operation::Again(Box::new(f)), results.clone());
+    Ok(results)
+}
+
+/// The backward pass of [`again`].
+fn run_again(gradients: &mut GradStore, f: &Function, found: Vec<Option<Tensor>>) -> Result<()> {
+    if found.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    let (results, tape) = recorded(f);
+    let mut ties = Vec::new();
+    for (result, gradient) in results?.iter().zip(found) {
+        if let Some(gradient) = gradient {
+            ties.push(tie(result, gradient)?);
+        }
+    }
+    let store = tape.backward(&Tensor::cat(&ties, 0)?.sum_all()?)?;
+    for id in store.get_ids() {
+        let Some(gradient) = store.get_id(*id) else {
+            continue;
+        };
+        let whole = match gradients.get_id(*id) {
+            Some(before) => add(before, gradient)?.detach(),
+            None => gradient.clone(),
+        };
+        gradients.insert_id(*id, whole);
+    }
+    Ok(())
+}
+
 /// Adds the gradients of an operation's arguments to those of the leaves that they come from.
 fn hand_over<const N: usize>(
     gradients: &mut GradStore,
@@ -115,8 +178,7 @@ fn hand_over<const N: usize>(
             add_to(gradients, &argument, gradient)?;
         } else if argument.track_op() {
             // Something of candle's stands between: its part of the graph is walked with this gradient.
-            let slot = Slot::holding(gradient);
-            let mut store = tie(&argument, &slot)?.backward()?;
+            let mut store = tie(&argument, gradient)?.backward()?;
             for leaf in argument.sorted_nodes() {
                 if leaf.is_variable()
                     && let Some(gradient) = store.remove(leaf)
@@ -211,15 +273,8 @@ fn record<C, const N: usize>(
         _ => return Ok(Err(op)),
     };
     let result = result.into_inner();
-    let node = Node {
-        operation: operation(op, arguments.map(Tensor::clone)),
-        result: result.clone(),
-    };
-    TAPE.with_borrow_mut(|tape| {
-        if let Some(tape) = tape {
-            tape.nodes.push(node);
-        }
-    });
+    let operation = operation(op, arguments.map(Tensor::clone));
+    Tape::push(operation, vec![result.clone()]);
     Ok(Ok(result))
 }
 

@@ -1,8 +1,9 @@
 //! Times one training step of `tiny`'s transformer and sound encoder: forward, backward, optimiser, average.
 //!
-//!     cargo run --release -p train --example step [--bf16] [--rounds N] [--cpu]
+//!     cargo run --release -p train --example step [--bf16] [--rounds N] [--cpu] [--again]
 //!
-//! `tools/bench/torch_step.py` prints the same line for PyTorch: same weights, same sizes.
+//! `--again` runs blocks again in the backward pass instead of keeping what they computed. The last line is the most memory
+//! that the process had. `tools/bench/torch_step.py` prints the same line for PyTorch: same weights, same sizes.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
@@ -42,14 +43,14 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
     } else {
         DType::F32
     };
-    let by_cpu = has("--cpu");
+    let (by_cpu, again) = (has("--cpu"), has("--again"));
     let worker = std::thread::Builder::new().stack_size(256 << 20);
-    let worker = worker.spawn(move || run(dtype, rounds, by_cpu))?;
+    let worker = worker.spawn(move || run(dtype, rounds, by_cpu, again))?;
     worker.join().map_err(|_| "the worker broke down")??;
     Ok(())
 }
 
-fn run(dtype: DType, rounds: usize, by_cpu: bool) -> Result<()> {
+fn run(dtype: DType, rounds: usize, by_cpu: bool, again: bool) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let recipe = Recipe::open(&root.join("recipes/tiny-3-transformer.toml"))?;
     let file = ModelFile::open(root.join("assets/models/tiny.safetensors"))?;
@@ -75,7 +76,8 @@ fn run(dtype: DType, rounds: usize, by_cpu: bool) -> Result<()> {
     let mut laps = Vec::new();
     for round in 0..=rounds {
         let mut clock = Clock::new(by_cpu);
-        let gradients = gradients(&parameters, dtype, &windows, round as u64, &mut clock)?;
+        let round_at = (round as u64, again);
+        let gradients = gradients(&parameters, dtype, &windows, round_at, &mut clock)?;
         optimiser.step(&parameters, &gradients, 1e-3)?;
         clock.lap("optimiser");
         average.update(&parameters)?;
@@ -99,6 +101,10 @@ fn run(dtype: DType, rounds: usize, by_cpu: bool) -> Result<()> {
     );
     for (name, milliseconds) in laps {
         println!("  {name:<34} last   {milliseconds:9.3} ms");
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if let Some(peak) = status.lines().find(|line| line.starts_with("VmHWM")) {
+        println!("  {peak}");
     }
     Ok(())
 }
@@ -171,7 +177,7 @@ fn gradients(
     parameters: &Parameters,
     dtype: DType,
     windows: &[Window],
-    round: u64,
+    round: (u64, bool),
     clock: &mut Clock,
 ) -> Result<Gradients> {
     let (total, tape) = recorded(|| forward(parameters, dtype, windows, round, clock));
@@ -185,10 +191,12 @@ fn forward(
     parameters: &Parameters,
     dtype: DType,
     windows: &[Window],
-    round: u64,
+    round: (u64, bool),
     clock: &mut Clock,
 ) -> Result<Tensor> {
-    let network = Network::of_parameters(parameters, &parameters.tracked(), None, dtype)?;
+    let mut network = Network::of_parameters(parameters, &parameters.tracked(), None, dtype)?;
+    let (round, again) = round;
+    network.transformer.set_checkpointing(again);
     let conditions = Conditions {
         audio: true,
         first_frame: false,

@@ -256,6 +256,20 @@ fn a_killed_run_goes_on_with_the_same_losses() {
 }
 
 #[test]
+fn blocks_that_are_run_again_learn_the_same() {
+    let (kept, result) = run(&recipe(SHORT), None, None);
+    result.unwrap();
+    let text = SHORT.replace("[model]", "[model]\ncheckpoint_blocks = true");
+    let (again, result) = run(&recipe(&text), None, None);
+    result.unwrap();
+    // Gradients are added in another order.
+    for (a, b) in again.steps.iter().zip(&kept.steps) {
+        let (again, kept) = (&again.steps, &kept.steps);
+        assert!((a / b - 1.0).abs() < 1e-4, "{again:?} {kept:?}");
+    }
+}
+
+#[test]
 fn low_rank_additions_leave_the_rest_alone() {
     let recipe = recipe(
         r#"

@@ -9,6 +9,7 @@ use nn::layers::Linear;
 use nn::ops::{self, Activation};
 
 use super::TransformerConfig;
+use super::again;
 use super::block::{Pass, Perturbation, SkipMode};
 use super::blocks::{Blocks, Residence};
 use super::inputs::{AudioMemory, AudioQueries, Caption, ContextGroup, ContextMemory, Inputs};
@@ -33,6 +34,8 @@ pub struct Transformer {
     proj_out: Linear,
     dtype: DType,
     device: Device,
+    /// Whether blocks are run again in a backward pass.
+    again: bool,
 }
 
 impl Transformer {
@@ -102,7 +105,14 @@ impl Transformer {
             config: config.clone(),
             dtype,
             device: device.clone(),
+            again: false,
         })
+    }
+
+    /// Whether a backward pass is to run blocks again instead of remembering what they computed: a step then holds
+    /// one block's intermediate results instead of all blocks', for a third more arithmetic.
+    pub fn set_checkpointing(&mut self, on: bool) {
+        self.again = on;
     }
 
     pub fn config(&self) -> &TransformerConfig {
@@ -226,7 +236,11 @@ impl Transformer {
             let last = index + 1 == count;
             let window = self.config.context_window;
             let (kv, next) = self.transformer_blocks.with(index, |block| {
-                block.context(&x, &pass, groups, window, last)
+                if self.again {
+                    again::context(block, &x, &pass, groups, window, last)
+                } else {
+                    block.context(&x, &pass, groups, window, last)
+                }
             })?;
             blocks.push(kv);
             if let Some(next) = next {
@@ -306,9 +320,13 @@ impl Transformer {
                 audio,
                 self_bias: inputs.self_bias,
             };
-            x = self
-                .transformer_blocks
-                .with(index, |block| block.forward(&x, &pass))?;
+            x = self.transformer_blocks.with(index, |block| {
+                if self.again {
+                    again::forward(block, &x, &pass)
+                } else {
+                    block.forward(&x, &pass)
+                }
+            })?;
         }
         Ok(x)
     }

@@ -47,6 +47,10 @@ pub struct ModelRecipe {
     /// Working type.
     #[serde(default)]
     pub dtype: DTypeName,
+    /// Whether the backward pass runs each of the transformer's blocks again instead of keeping what it computed:
+    /// less memory, for a third more arithmetic.
+    #[serde(default)]
+    pub checkpoint_blocks: bool,
     /// Names of tensors that are trained.
     #[serde(default)]
     pub train: Patterns,

@@ -108,6 +108,8 @@ impl EditYourselfStage {
     fn network(&self) -> Result<Network> {
         let mut network = self.untaught()?;
         network.teacher.clone_from(&self.teacher);
+        let checkpointing = self.recipe.model.checkpoint_blocks;
+        network.transformer.set_checkpointing(checkpointing);
         Ok(network)
     }
 

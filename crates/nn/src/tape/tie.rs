@@ -1,40 +1,19 @@
-//! Gradients handed over by hand: to a tensor of candle's graph, from outside of it.
+//! Gradients handed to a tensor of candle's graph from outside of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::backend::BackendStorage as _;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
-/// A gradient on its way.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Slot(Arc<Mutex<Option<Tensor>>>);
-
-impl Slot {
-    /// With a gradient in it.
-    pub(crate) fn holding(gradient: Tensor) -> Self {
-        Self(Arc::new(Mutex::new(Some(gradient))))
-    }
-
-    /// Puts a gradient, or none, into it.
-    pub(crate) fn put(&self, gradient: Option<Tensor>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = gradient;
-    }
-
-    fn take(&self) -> Option<Tensor> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// One number that stands for `source` in candle's graph: whatever gradient comes back to it, `source` gets what the slot
-/// holds by then.
+/// One number that stands for `source` in candle's graph: a backward pass from it gives `source` this gradient.
 ///
 /// # Errors
 /// When `source` is neither `f32` nor bf16.
-pub(crate) fn tie(source: &Tensor, slot: &Slot) -> Result<Tensor> {
-    source.apply_op1(Tie(slot.clone()))
+pub(super) fn tie(source: &Tensor, gradient: Tensor) -> Result<Tensor> {
+    source.apply_op1(Tie(Mutex::new(Some(gradient))))
 }
 
-struct Tie(Slot);
+struct Tie(Mutex<Option<Tensor>>);
 
 impl CustomOp1 for Tie {
     fn name(&self) -> &'static str {
@@ -61,6 +40,6 @@ impl CustomOp1 for Tie {
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
-        Ok(self.0.take())
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).take())
     }
 }
