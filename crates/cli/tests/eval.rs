@@ -44,7 +44,7 @@ fn a_clip_against_itself_in_csv_and_json() {
         "r.json",
     ]);
     let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
-    assert_eq!(value["copy"], "exact");
+    assert_eq!(value["copy"]["kind"], "exact");
     assert_eq!(value["scores"][0]["value"], 100.0);
     assert_eq!(value["compared"], 179);
     let report = std::fs::read(bench.path().join("r.json")).unwrap();

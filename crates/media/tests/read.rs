@@ -396,6 +396,39 @@ fn rotation_turns_what_is_shown() {
 }
 
 #[test]
+fn red_green_and_blue_are_given_back() {
+    let folder = folder();
+    // Large enough to be taken for BT.709 where the tags say nothing; tagged as full range.
+    let noise = "testsrc2=s=1280x720,noise=alls=30:allf=t,format=gbrp";
+    let path = folder.path().join("rgb.mkv");
+    let source = ["-f", "lavfi", "-i", noise, "-frames:v", "2", "-c:v", "ffv1"];
+    if !ffmpeg(&[&source[..], &["-color_range", "pc"]].concat(), &path) {
+        return;
+    }
+    let raw = folder.path().join("rgb.raw");
+    let name = path.to_str().unwrap();
+    assert!(ffmpeg(
+        &["-i", name, "-pix_fmt", "rgb24", "-f", "rawvideo"],
+        &raw
+    ));
+    let ours: Vec<u8> = open(&path)
+        .all_frames()
+        .unwrap()
+        .flat_map(|frame| frame.unwrap().to_rgb8().data)
+        .collect();
+    let wanted = std::fs::read(&raw).unwrap();
+    assert_eq!(ours.len(), wanted.len());
+    let apart = |(a, b): (&u8, &u8)| a.abs_diff(*b);
+    let most = ours.iter().zip(&wanted).map(apart).max();
+    let other = ours.iter().zip(&wanted).filter(|(a, b)| a != b).count();
+    // One blue in some hundreds lies between two levels.
+    assert!(
+        most <= Some(1) && other * 500 < ours.len(),
+        "{other} values"
+    );
+}
+
+#[test]
 fn sound_of_many_kinds_is_read_exactly() {
     let folder = folder();
     for (name, layout, rate, codec) in [

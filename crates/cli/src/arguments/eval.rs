@@ -65,6 +65,10 @@ pub(crate) struct EvalArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) job: Option<PathBuf>,
 
+    /// The clip that the system was given, where that is not the reference: a copy of it is told too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+
     /// Bring frames of another size to the reference's
     #[arg(long)]
     pub(crate) fit: bool,

@@ -211,6 +211,7 @@ fn options(arguments: &EvalArguments, generated: &Path) -> Result<PairOptions, F
         sandbox: Sandbox::Child,
     };
     options.fit = arguments.fit;
+    options.input.clone_from(&arguments.input);
     options.sync.least_frames = arguments.sync_track;
     if !arguments.mask.is_empty() {
         let boxes = arguments.mask.iter().map(|text| parse_box(text));

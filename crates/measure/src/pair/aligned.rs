@@ -21,7 +21,8 @@ pub(crate) fn aligned(frame: &Rgb8, points: &[Point], width: usize, height: usiz
     // The template is 112 wide; narrower crops lose the same on both sides. Its positions are pixel centres.
     let cut = (112.0 - width as f32) / 2.0;
     let wanted = TEMPLATE.map(|[x, y]| [x - cut + 0.5, y + 0.5]);
-    let map = similarity(&wanted, &found)?;
+    // Nearest in the template's pixels, as the recognisers' own programs align: the other way round the scale differs.
+    let map = similarity(&found, &wanted)?.inverse()?;
     Some(frame.warp_affine(width, height, &to_pixel_centres(&map)))
 }
 

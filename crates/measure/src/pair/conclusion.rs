@@ -3,18 +3,11 @@
 use super::Gathered;
 use super::features::FeatureSets;
 use super::identity::by_minute;
-use super::report::{ClipSummary, CopyKind, FrameCurve, PairReport};
-use crate::frechet::Moments;
+use super::report::{ClipSummary, FrameCurve, PairReport};
 use crate::metric::{Needs, Score};
 use face::geometry::Point;
 use media::VideoInfo;
 use std::path::Path;
-
-/// A clip is taken for a compressed copy when its mouth is as near to the reference's as compression leaves it, in
-/// nearly every frame. Measured with x264 up to CRF 28 on the project's test clips; made mouths lie far below.
-const COPY_PSNR: f64 = 33.0;
-/// The part of the frames in which it must be.
-const COPY_SHARE: f64 = 0.98;
 
 impl Gathered<'_> {
     pub(super) fn report(&self, made: &Path, reference: &Path, sets: &FeatureSets) -> PairReport {
@@ -36,16 +29,7 @@ impl Gathered<'_> {
                 self.reference.video.height
             ));
         }
-        let copy = self.copy();
-        match copy {
-            Some(CopyKind::Exact) => {
-                notes.push("every frame equals the reference: this is a copy".to_owned());
-            }
-            Some(CopyKind::Recompressed) => notes.push(
-                "the pictures are the reference's, compressed anew: this is a copy".to_owned(),
-            ),
-            None => {}
-        }
+        notes.extend(self.copy.map(|copy| copy.to_string()));
         let mut scores = Vec::new();
         for metric in &self.options.metrics {
             if let Needs::Network(network) = metric.needs
@@ -56,16 +40,8 @@ impl Gathered<'_> {
             }
             scores.push(Score::of(metric.name, self.score(metric.name, sets)));
         }
-        for set in [
-            ("fid", &sets.frames),
-            ("fvd", &sets.windows),
-            ("fvd-debiased", &sets.debiased),
-        ] {
-            if let (name, Some([moments, _])) = set
-                && self.options.wants(&[name])
-            {
-                notes.push(few(name, moments));
-            }
+        if !sets.gather_over_clips() {
+            notes.extend(sets.counts(&self.options.metrics));
         }
         notes.extend(self.networks.advice().iter().cloned());
         let faces = |found: Vec<Option<Vec<Point>>>| {
@@ -76,7 +52,7 @@ impl Gathered<'_> {
         };
         let openings = self.openings();
         PairReport {
-            version: 1,
+            version: 2,
             made: summary(made, &self.made.video, faces(self.made_landmarks())),
             reference: summary(
                 reference,
@@ -84,7 +60,7 @@ impl Gathered<'_> {
                 faces(self.reference_landmarks()),
             ),
             compared: self.alignment.len() as u64,
-            copy,
+            copy: self.copy,
             scores,
             notes,
             networks: self.networks.used().clone(),
@@ -95,25 +71,6 @@ impl Gathered<'_> {
                 reference_opening: openings.1,
             },
         }
-    }
-
-    fn copy(&self) -> Option<CopyKind> {
-        let walked = &self.walked;
-        if walked.pairs < 2 || !self.options.wants(&["psnr"]) {
-            return None;
-        }
-        if walked.equal == walked.pairs {
-            return Some(CopyKind::Exact);
-        }
-        let near = walked
-            .course
-            .iter()
-            .filter(|p| p.is_some_and(|p| p >= COPY_PSNR))
-            .count();
-        let mouths = walked.mouth_psnr.len() as u64 == walked.pairs;
-        // Without mouths to compare, whole frames say little: a changed mouth is a small part of a frame.
-        (mouths && near as f64 >= COPY_SHARE * walked.pairs as f64)
-            .then_some(CopyKind::Recompressed)
     }
 }
 
@@ -130,13 +87,4 @@ fn summary(path: &Path, video: &VideoInfo, faces: Option<u64>) -> ClipSummary {
         height: video.height,
         faces,
     }
-}
-
-/// What to think of a Fréchet distance of few samples.
-fn few(name: &str, moments: &Moments) -> String {
-    format!(
-        "{name} of {} against as many, in {} dimensions: sets this small are biased upwards, compare only equal counts",
-        moments.count(),
-        moments.dim()
-    )
 }

@@ -4,12 +4,14 @@ use crate::MeasureError;
 use crate::picture::luma;
 use crate::picture::motion::{Step, step};
 use crate::sound::Loudness;
+use crate::watch::Watch;
 use face::geometry::Point;
 use face::track::Chosen;
 use face::{FaceChoice, FaceError, TrackOptions, Tracker, Tracks};
 use media::{Clip, VideoInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
 use units::FrameIndex;
 
 /// Steps are measured on pictures whose longer side is at most this.
@@ -119,6 +121,61 @@ impl Course {
             Some(Ok(chosen)) => Ok(Some(chosen)),
         }
     }
+}
+
+/// Reads both clips at once, each with its sound.
+pub(crate) fn courses(
+    [made, reference]: [(&Clip, &Clip); 2],
+    wants: CourseWants,
+    watch: &mut dyn Watch,
+) -> Result<(Course, Course), MeasureError> {
+    let total = made.0.video()?.frames + reference.0.video()?.frames;
+    watch.begin("faces", total);
+    let stop = AtomicBool::new(false);
+    let (sender, receiver) = mpsc::channel();
+    let result = std::thread::scope(|scope| {
+        let other = sender.clone();
+        let stop = &stop;
+        let one = scope.spawn(move || Course::read(made, wants, &sender, stop));
+        let two = scope.spawn(move || Course::read(reference, wants, &other, stop));
+        // Ends when both threads have dropped their senders.
+        loop {
+            match receiver.recv_timeout(Duration::from_millis(200)) {
+                Ok(done) => watch.advance(done),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+            if watch.stopped() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Course, MeasureError>>| {
+            thread.join().unwrap_or_else(|_| {
+                Err(MeasureError::Features {
+                    reason: "the pass over a clip broke off".to_owned(),
+                })
+            })
+        };
+        Ok((join(one)?, join(two)?))
+    });
+    watch.end();
+    result
+}
+
+/// Where a face is on the whole, in parts of width and height.
+pub(crate) fn place_of(face: &Chosen, course: &Course) -> Option<Point> {
+    let (mut sum, mut count) = ([0.0_f32; 2], 0.0_f32);
+    for frame in 0..course.frames {
+        let Some(found) = face.face(FrameIndex(frame)) else {
+            continue;
+        };
+        let area = face::Rect::around(found.landmarks.iter().copied())?;
+        let [x, y] = area.centre();
+        sum = [sum[0] + x, sum[1] + y];
+        count += 1.0;
+    }
+    let (width, height) = (course.video.width as f32, course.video.height as f32);
+    (count > 0.0).then(|| [sum[0] / count / width, sum[1] / count / height])
 }
 
 /// Landmarks of every frame in which the face was seen (not interpolated over a gap).

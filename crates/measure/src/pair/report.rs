@@ -32,6 +32,48 @@ pub enum CopyKind {
     Recompressed,
 }
 
+/// What a made clip is a copy of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Original {
+    /// The clip that it is measured against.
+    Reference,
+    /// The clip that the system was given, where that is another one.
+    Input,
+}
+
+/// A copy where a made clip should be.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Copied {
+    /// How near it is.
+    pub kind: CopyKind,
+    /// Of what.
+    pub of: Original,
+    /// How much later in the original its pictures stand, seconds; not 0 where a copy was cut off or filled up in front.
+    pub lag: f64,
+}
+
+impl std::fmt::Display for Copied {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let of = match self.of {
+            Original::Reference => "reference",
+            Original::Input => "input",
+        };
+        match self.kind {
+            CopyKind::Exact => write!(formatter, "every frame equals the {of}"),
+            CopyKind::Recompressed => {
+                write!(formatter, "the pictures are the {of}'s, compressed anew")
+            }
+        }?;
+        if self.lag > 0.0 {
+            write!(formatter, ", from {:.2} s on", self.lag)?;
+        } else if self.lag < 0.0 {
+            write!(formatter, ", {:.2} s later", -self.lag)?;
+        }
+        write!(formatter, ": this is a copy")
+    }
+}
+
 /// A curve over the frames of a pair, for plots and contact sheets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FrameCurve {
@@ -55,7 +97,7 @@ pub struct PairReport {
     /// Pairs of frames that were compared.
     pub compared: u64,
     /// Whether the made clip is a copy.
-    pub copy: Option<CopyKind>,
+    pub copy: Option<Copied>,
     /// One entry for each metric that was asked for, in their order.
     pub scores: Vec<Score>,
     /// Lengths, rates and whatever else the reader should know.

@@ -3,7 +3,6 @@
 use super::Gathered;
 use super::features::{FeatureSets, cosine};
 use super::identity::{drift, likeness};
-use crate::frechet::{Moments, frechet_distance};
 use crate::lips::{landmark_distance, lip_leak, opening_correlation};
 use crate::picture::psnr;
 use crate::seam::{jump, pose_step};
@@ -44,9 +43,9 @@ impl Gathered<'_> {
             "seam-flow" => self.seam(|step| step.flow),
             "seam-pose" => self.pose(),
             "lpips" => mean(&self.lpips).ok_or_else(|| self.no_pixels()),
-            "fid" => distance(sets.frames.as_ref(), "frames"),
-            "fvd" => distance(sets.windows.as_ref(), "windows of 16 frames"),
-            "fvd-debiased" => distance(sets.debiased.as_ref(), "windows of 16 frames"),
+            "fid" => sets.of_clip(sets.frames.as_ref(), "frames"),
+            "fvd" => sets.of_clip(sets.windows.as_ref(), "windows of 16 frames"),
+            "fvd-debiased" => sets.of_clip(sets.debiased.as_ref(), "windows of 16 frames"),
             "subject-consistency" => self.subject.mean(),
             "background-consistency" => self.background.mean(),
             "csim" => self.csim(),
@@ -306,14 +305,4 @@ fn alone(frames: &[Result<f64, String>]) -> Value {
         let reason = frames.iter().find_map(|frame| frame.as_ref().err());
         reason.map_or_else(|| "there are no frames".to_owned(), Clone::clone)
     })
-}
-
-fn distance(sets: Option<&[Moments; 2]>, what: &str) -> Value {
-    let Some([made, reference]) = sets else {
-        return Err(format!("there are no {what}"));
-    };
-    if made.count() < 2 {
-        return Err(format!("{} {what}; two are needed", made.count()));
-    }
-    frechet_distance(made, reference).map_err(|error| error.to_string())
 }

@@ -2,8 +2,10 @@
 
 use super::align::Alignment;
 use super::compare::{FrameScores, FrameWants, compare};
+use super::copies::SHARE;
 use super::features::Features;
 use super::mask::{Mask, ring};
+use super::report::CopyKind;
 use crate::MeasureError;
 use crate::picture::brisque::{BrisqueParameters, brisque};
 use crate::picture::niqe::{NiqeParameters, niqe};
@@ -46,6 +48,8 @@ pub(super) struct Walked {
     pub(super) pairs: u64,
     /// Pairs that are equal in every value.
     pub(super) equal: u64,
+    /// Pairs that are equal as far as compression lets one tell.
+    pub(super) copied: u64,
     /// Pairs of one size.
     pub(super) comparable: u64,
     pub(super) psnr: Vec<f64>,
@@ -184,6 +188,17 @@ impl Job<'_> {
 }
 
 impl Walked {
+    /// Whether the pairs are a copy side by side; a single frame says nothing.
+    pub(super) fn copy(&self) -> Option<CopyKind> {
+        if self.pairs < 2 {
+            return None;
+        }
+        if self.equal == self.pairs {
+            return Some(CopyKind::Exact);
+        }
+        (self.copied as f64 >= SHARE * self.pairs as f64).then_some(CopyKind::Recompressed)
+    }
+
     fn take(&mut self, scores: FrameScores, wants: FrameWants) {
         self.pairs += 1;
         if scores.same_size {
@@ -193,6 +208,7 @@ impl Walked {
         if whole == Some(PSNR_CAP) && scores.squared_error == 0 {
             self.equal += 1;
         }
+        self.copied += u64::from(scores.copied);
         let mouth = scores.mouth.and_then(|(error, values)| psnr(error, values));
         self.course.push(mouth.or(whole));
         self.psnr.extend(whole);

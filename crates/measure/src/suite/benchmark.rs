@@ -33,7 +33,7 @@ pub enum BenchmarkKind {
     /// files `{id}.mp4`, or as its downloader names them, `{video}_{number}_{start}_{end}.mp4`.
     TalkVid,
     /// `MRzzm/HDTF`: `*_annotion_time.txt`, a line `name.mp4 00:05-04:40 …` a video; files `name_0.mp4` and so on, as
-    /// its README says.
+    /// its README says, or `RD_name_000.mp4`, as its `download.py` names them.
     Hdtf,
     /// `antgroup/echomimic_v2`, `EMTD_dataset`: CSV of URL, start and end; files `000_{video}.mp4` by row, as its
     /// `slice_video.py` names them.
@@ -99,7 +99,8 @@ pub fn load(benchmark: &Benchmark, folder: &Path) -> Result<Listing, MeasureErro
             let path = folder.join(list);
             let text =
                 std::fs::read_to_string(&path).map_err(MeasureError::files("read", &path))?;
-            read(kind, &text).map_err(|reason| MeasureError::text(&path, &reason))?
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            read(kind, &text, &name).map_err(|reason| MeasureError::text(&path, &reason))?
         }
     };
     promised.truncate(benchmark.limit.unwrap_or(usize::MAX));
@@ -131,10 +132,10 @@ pub fn load(benchmark: &Benchmark, folder: &Path) -> Result<Listing, MeasureErro
     Ok(listing)
 }
 
-fn read(kind: BenchmarkKind, text: &str) -> Result<Vec<Promised>, String> {
+fn read(kind: BenchmarkKind, text: &str, file: &str) -> Result<Vec<Promised>, String> {
     match kind {
         BenchmarkKind::TalkVid => talk_vid(text),
-        BenchmarkKind::Hdtf => hdtf(text),
+        BenchmarkKind::Hdtf => hdtf(text, file),
         BenchmarkKind::Emtd => emtd(text),
         BenchmarkKind::Pairs => pairs(text),
         BenchmarkKind::Folder => Ok(Vec::new()),
@@ -179,7 +180,9 @@ fn talk_vid(text: &str) -> Result<Vec<Promised>, String> {
         .map(|clip| {
             let video = video_id(&clip.info.link).to_owned();
             // The downloader numbers the clips of a video; the times tell which one it is.
-            let times = format!("{:.3}_{:.3}.mp4", clip.start, clip.end);
+            // It cuts them down to milliseconds.
+            let cut = |time: f64| (time * 1000.0 + 1e-6).floor() / 1000.0;
+            let times = format!("{:.3}_{:.3}.mp4", cut(clip.start), cut(clip.end));
             let mut files = vec![format!("{}.mp4", clip.id)];
             files.extend((1..=99).map(|number| format!("{video}_{number:03}_{times}")));
             Promised {
@@ -192,7 +195,9 @@ fn talk_vid(text: &str) -> Result<Vec<Promised>, String> {
         .collect())
 }
 
-fn hdtf(text: &str) -> Result<Vec<Promised>, String> {
+fn hdtf(text: &str, file: &str) -> Result<Vec<Promised>, String> {
+    // `download.py` puts the list's first letters in front: RD, WDA, WRA.
+    let part = file.split('_').next().unwrap_or_default();
     let mut promised = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let mut parts = line.split_whitespace();
@@ -205,7 +210,10 @@ fn hdtf(text: &str) -> Result<Vec<Promised>, String> {
             promised.push(Promised {
                 name: format!("{name}_{index}"),
                 source: format!("{video} {span}"),
-                files: vec![format!("{name}_{index}.mp4")],
+                files: vec![
+                    format!("{part}_{name}_{index:03}.mp4"),
+                    format!("{name}_{index}.mp4"),
+                ],
                 sound: None,
             });
         }

@@ -208,10 +208,7 @@ impl SuiteReport {
                 if let Some(copy) = clip.report.as_ref().and_then(|report| report.copy)
                     && matches!(system.kind, SystemKind::Files | SystemKind::Reword)
                 {
-                    notes.push(format!(
-                        "a copy ({copy:?}): {} on {}",
-                        system.name, clip.clip
-                    ));
+                    notes.push(format!("{} on {}: {copy}", system.name, clip.clip));
                 }
             }
         }

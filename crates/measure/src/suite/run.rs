@@ -92,15 +92,12 @@ pub fn run_suite(
         open,
         networks: &networks,
     };
-    let mut systems = Vec::new();
+    let (mut systems, mut notes) = (Vec::new(), Vec::new());
     for system in &suite.system {
-        systems.push(runner.system(system, maker, watch)?);
+        systems.push(runner.system(system, maker, watch, &mut notes)?);
     }
-    let mut notes: Vec<String> = networks
-        .used()
-        .iter()
-        .map(|(network, file)| format!("{network}: {file}"))
-        .collect();
+    let used = networks.used().iter();
+    notes.extend(used.map(|(network, file)| format!("{network}: {file}")));
     notes.extend(networks.advice().iter().cloned());
     Ok(SuiteReport {
         version: 1,
@@ -128,8 +125,9 @@ impl Runner<'_> {
         system: &SuiteSystem,
         maker: &mut dyn Maker,
         watch: &mut dyn Watch,
+        notes: &mut Vec<String>,
     ) -> Result<SystemReport, MeasureError> {
-        let mut sets = FeatureSets::default();
+        let mut sets = FeatureSets::of_many_clips();
         let mut clips = Vec::new();
         for clip in &self.loaded.suite.clip {
             if watch.stopped() {
@@ -151,6 +149,10 @@ impl Runner<'_> {
                 )
             })
             .collect();
+        notes.extend(
+            sets.counts(&self.loaded.metrics)
+                .map(|note| format!("{}: {note}", system.name)),
+        );
         Ok(SystemReport::new(
             system.name.clone(),
             system.kind,
@@ -208,6 +210,9 @@ impl Runner<'_> {
             options.job = Some(job.clone());
         }
         options.sound.clone_from(&made.sound);
+        if matches!(system.kind, SystemKind::Files | SystemKind::Reword) {
+            options.input = Some(clip.input.clone());
+        }
         let report = match measure_pair(
             &made.file,
             clip.truth(),

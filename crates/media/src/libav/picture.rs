@@ -73,6 +73,8 @@ pub(crate) fn delivered(raw: i32) -> PixelFormat {
         (true, 1, 0) => Chroma::C422,
         _ => Chroma::C420,
     };
+    // Two more bits bring red, green and blue back as they were; as many as they have would not.
+    let bits = if is_rgb(raw) { bits + 2 } else { bits };
     PixelFormat {
         chroma,
         bits: match bits {

@@ -238,7 +238,9 @@ impl Scan {
             colour.range = ColourRange::Full;
         }
         if first.rgb {
-            colour.matrix = 2;
+            // What libav makes of it, whatever its size and its own tags.
+            colour.matrix = 6;
+            colour.range = ColourRange::Limited;
             warnings.push(
                 "The picture is stored as RGB; it is converted to YCbCr and written so.".to_owned(),
             );

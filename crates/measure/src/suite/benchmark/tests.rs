@@ -3,7 +3,8 @@ use std::path::Path;
 
 fn listing(kind: BenchmarkKind, list: &str, files: &[&str]) -> (Vec<String>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("list.txt"), list).unwrap();
+    let name = "RD_annotion_time.txt";
+    std::fs::write(folder.path().join(name), list).unwrap();
     for file in files {
         let path = folder.path().join("clips").join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -11,7 +12,7 @@ fn listing(kind: BenchmarkKind, list: &str, files: &[&str]) -> (Vec<String>, Vec
     }
     let benchmark = Benchmark {
         kind,
-        list: Some("list.txt".into()),
+        list: Some(name.into()),
         root: "clips".into(),
         limit: None,
     };
@@ -28,7 +29,7 @@ fn hdtf_lists_name_every_span_of_a_video() {
     let (here, gone) = listing(
         BenchmarkKind::Hdtf,
         list,
-        &["Radio11_1.mp4", "sub/Radio11_0.mp4"],
+        &["RD_Radio11_001.mp4", "sub/Radio11_0.mp4"],
     );
     assert_eq!(here, ["Radio11_0", "Radio11_1"]);
     assert_eq!(gone, ["WDA_Someone_0"]);
@@ -38,7 +39,7 @@ fn hdtf_lists_name_every_span_of_a_video() {
 fn talk_vid_clips_lie_under_either_name() {
     let clip = |id: &str, start: f64| {
         format!(
-            r#"{{"id": "{id}", "start-time": {start}, "end-time": 5.5, "fps": 24.0,
+            r#"{{"id": "{id}", "start-time": {start}, "end-time": 5.141666666666667, "fps": 24.0,
                 "info": {{"Video Link": "https://www.youtube.com/watch?v=abc&x=1", "Gender": "Male"}}}}"#
         )
     };
@@ -48,7 +49,7 @@ fn talk_vid_clips_lie_under_either_name() {
         clip("two", 1.0),
         clip("three", 2.0)
     );
-    let files = ["one.mp4", "abc/abc_002_1.000_5.500.mp4"];
+    let files = ["one.mp4", "abc/abc_002_1.000_5.141.mp4"];
     let (here, gone) = listing(BenchmarkKind::TalkVid, &list, &files);
     assert_eq!(
         (here, gone),
