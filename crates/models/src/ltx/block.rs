@@ -268,8 +268,8 @@ fn joined(first: &KeysValues, second: &KeysValues) -> Result<KeysValues> {
         })
     };
     Ok(KeysValues {
-        keys: Tensor::cat(&[&spread(&first.keys)?, &second.keys], 1)?,
-        values: Tensor::cat(&[&spread(&first.values)?, &second.values], 1)?,
+        keys: ops::concat(&spread(&first.keys)?, &second.keys, 1)?,
+        values: ops::concat(&spread(&first.values)?, &second.values, 1)?,
     })
 }
 

@@ -57,10 +57,9 @@ fn selected(blocks: &[KeysValues], samples: &[u32], each: u32) -> Result<Vec<Key
         .collect();
     let mut chosen = Vec::with_capacity(blocks.len());
     for block in blocks {
-        let index = Tensor::new(rows.as_slice(), block.keys.device())?;
         chosen.push(KeysValues {
-            keys: block.keys.index_select(&index, 0)?,
-            values: block.values.index_select(&index, 0)?,
+            keys: ops::select(&block.keys, &rows)?,
+            values: ops::select(&block.values, &rows)?,
         });
     }
     Ok(chosen)

@@ -115,16 +115,16 @@ impl View {
         let full = format!("{}{name}", self.prefix);
         match self.source.as_ref() {
             Source::File(checkpoint) => checkpoint.tensor(&full, self.dtype, &self.device),
-            Source::Memory(tensors) => tensors
-                .get(&full)
-                .ok_or_else(|| WeightsError::Missing {
+            Source::Memory(tensors) => {
+                let tensor = tensors.get(&full).ok_or_else(|| WeightsError::Missing {
                     origin: self.origin(),
                     name: full.clone(),
                     near: nearest(&full, tensors.keys()),
-                })?
-                .to_dtype(self.dtype)
-                .and_then(|t| t.to_device(&self.device))
-                .map_err(|e| WeightsError::tensor(&full, e)),
+                })?;
+                crate::ops::cast(tensor, self.dtype)
+                    .and_then(|t| t.to_device(&self.device))
+                    .map_err(|e| WeightsError::tensor(&full, e))
+            }
         }
     }
 
