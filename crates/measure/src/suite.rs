@@ -6,6 +6,7 @@
 
 pub mod benchmark;
 pub mod config;
+mod files;
 mod plot;
 pub mod report;
 mod run;
@@ -13,5 +14,6 @@ mod sheet;
 mod still;
 
 pub use config::{Suite, SuiteClip, SuiteSystem, SystemKind};
+pub use files::write_suite;
 pub use report::{ClipResult, SuiteReport, SystemReport};
-pub use run::{Maker, NoMaker, run_suite, write_suite};
+pub use run::{Maker, NoMaker, run_suite};

@@ -67,6 +67,7 @@ impl Gathered<'_> {
             identity_by_minute: by_minute(&self.likeness()),
             curve: FrameCurve {
                 psnr: self.walked.course.clone(),
+                partners: self.alignment.reference.clone(),
                 made_opening: openings.0,
                 reference_opening: openings.1,
             },

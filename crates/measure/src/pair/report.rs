@@ -79,6 +79,8 @@ impl std::fmt::Display for Copied {
 pub struct FrameCurve {
     /// PSNR of the mouth (of the frame where there is no face), dB, one entry a pair.
     pub psnr: Vec<Option<f64>>,
+    /// The reference's frame of each pair; the made clip's is the pair's number.
+    pub partners: Vec<u64>,
     /// Mouth opening of the made clip.
     pub made_opening: Vec<Option<f32>>,
     /// Mouth opening of the reference, at the same pairs.

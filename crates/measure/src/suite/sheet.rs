@@ -45,8 +45,12 @@ pub(super) fn contact_sheet(
         let Some(report) = &result.report else {
             continue;
         };
-        let pictures =
-            [clip.truth(), report.made.path.as_path()].map(|path| picture(path, entry.frame, open));
+        let partner = report.curve.partners.get(entry.frame).copied();
+        let frames = [
+            (clip.truth(), partner.unwrap_or(entry.frame as u64)),
+            (report.made.path.as_path(), entry.frame as u64),
+        ];
+        let pictures = frames.map(|(path, frame)| picture(path, frame, open));
         let [Some(truth), Some(made)] = pictures.map(Result::ok).map(Option::flatten) else {
             continue;
         };
@@ -128,9 +132,9 @@ fn worst(system: &SystemReport) -> Vec<Worst> {
     kept
 }
 
-fn picture(path: &Path, frame: usize, open: OpenOptions) -> Result<Option<Rgb8>, MeasureError> {
+fn picture(path: &Path, frame: u64, open: OpenOptions) -> Result<Option<Rgb8>, MeasureError> {
     let clip = Clip::open(path, &open)?;
-    let index = FrameIndex(frame as u64);
+    let index = FrameIndex(frame);
     let Some(frame) = clip.frames(index..index.next())?.next() else {
         return Ok(None);
     };

@@ -157,6 +157,8 @@ fn other_lengths_rates_and_sizes_are_handled_and_said() {
     let fast = write(&folder.path().join("fast.mp4"), &doubled, (50, 1), true);
     let report = measured(&fast, &clip, &options(&["psnr"]));
     assert_eq!(report.compared, 2 * COUNT as u64);
+    // By which a contact sheet finds the truth's picture.
+    assert_eq!(report.curve.partners[..6], [0, 0, 1, 1, 2, 2]);
     assert!(report.value("psnr").unwrap() > 35.0, "{:?}", report.scores);
     assert!(report.notes[0].contains("50 fps"), "{:?}", report.notes);
     let small: Vec<Rgb8> = pictures().iter().map(|p| p.resize(128, 128)).collect();
