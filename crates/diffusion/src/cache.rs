@@ -268,4 +268,22 @@ mod tests {
         let found = CacheConfig::from_json(r#"{"coefficients": [1, 0.5], "pairs": 3}"#).unwrap();
         assert_eq!(found.coefficients, [1.0, 0.5]);
     }
+
+    /// Not even a signal that stands still, or an estimate below zero, lets a step be spared.
+    #[test]
+    fn a_threshold_of_zero_computes_every_step() {
+        for coefficients in [vec![1.0, 0.0], vec![0.0], vec![1.0, -3.0]] {
+            let config = CacheConfig {
+                coefficients,
+                threshold: 0.0,
+            };
+            let mut cache = Cache::new(config, 6);
+            let signal = Tensor::ones(4, DType::F32, &Device::Cpu).unwrap();
+            for _ in 0..6 {
+                assert!(cache.next(&signal).unwrap().is_none());
+                cache.keep(&signal);
+            }
+            assert_eq!(cache.reused, 0);
+        }
+    }
 }

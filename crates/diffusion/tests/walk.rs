@@ -82,6 +82,35 @@ fn shifting_changes_the_result_where_blocks_meet() {
     assert_ne!(run(0), run(2));
 }
 
+/// Every window says its own first latent.
+struct Places;
+
+impl WindowVelocity for Places {
+    fn velocity(&mut self, x: &Tensor, window: &Window, _: f64) -> Result<Tensor> {
+        Ok(x.ones_like()?.affine(window.latents[0] as f64, 0.0)?)
+    }
+}
+
+#[test]
+fn a_latent_in_two_windows_gets_the_mean_of_what_they_say() {
+    // Windows 0..17 and 3..20; one step from 1 to 0.
+    let mut walk = Walk::new(vec![1.0], ShiftedWindows::paper(), noise(20));
+    assert!(walk.advance(&mut Places).unwrap());
+    let moved = (noise(20) - walk.latents()).unwrap();
+    let moved = moved.flatten_from(1).unwrap().to_vec2::<f32>().unwrap();
+    for (latent, row) in moved.iter().enumerate() {
+        let wanted = match latent {
+            0..3 => 0.0,
+            3..17 => 1.5,
+            _ => 3.0,
+        };
+        assert!(
+            row.iter().all(|value| (value - wanted).abs() < 1e-5),
+            "{latent}: {row:?}"
+        );
+    }
+}
+
 #[test]
 fn a_resumed_run_equals_an_undisturbed_one_bit_for_bit() {
     let times = Schedule::Uniform { steps: 7 }.times().unwrap();
