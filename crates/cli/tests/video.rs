@@ -612,8 +612,37 @@ fn both_layouts_with_parts_and_loras_make_the_same_pictures() {
         .collect();
     assert!(run(&plain).1 != diffusers, "the LoRA changes nothing");
 
+    // Each has a flag of its own.
+    for (adapter, lora, told) in [
+        (
+            "queries.safetensors",
+            "queries.safetensors",
+            "a LoRA is given with --lora",
+        ),
+        (
+            "whole.safetensors",
+            "whole.safetensors",
+            "parts are given with --adapter",
+        ),
+    ] {
+        let arguments: Vec<&str> = everything("diffusers", adapter, &[])
+            .into_iter()
+            .map(|argument| match argument {
+                "queries.safetensors" => lora,
+                other => other,
+            })
+            .collect();
+        let output = bench.run(&arguments);
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{err}");
+        assert!(err.contains(told), "{err}");
+    }
+
     // Parts of another model are refused with what differs.
-    for (blocks, head, told) in [(2, 16, "32"), (3, 12, "transformer_blocks.2.")] {
+    for (blocks, head, told) in [
+        (2, 16, "2 blocks and width 32"),
+        (3, 12, "3 blocks and width 24"),
+    ] {
         video_model::write_whole_parts_for(&at("other.safetensors"), blocks, head);
         for model in ["official", "diffusers"] {
             let output = bench.run(&everything(model, "other.safetensors", &[]));
@@ -623,7 +652,8 @@ fn both_layouts_with_parts_and_loras_make_the_same_pictures() {
                 err.contains("other.safetensors") && err.contains(told),
                 "{err}"
             );
-            assert!(err.lines().count() < 8, "{err}");
+            assert!(err.contains("has 2 of 24"), "{err}");
+            assert_eq!(err.lines().count(), 1, "{err}");
         }
     }
 }

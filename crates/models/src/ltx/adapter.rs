@@ -35,6 +35,7 @@ pub fn with_adapter(
             format!("{} has no audio cross-attention", adapter.origin()),
         ));
     }
+    check_size(&base.config()?, base.origin(), &others)?;
     // The adapter's keys would otherwise change how the base model's angles are rounded.
     let mut config = base.config()?;
     let precision = TransformerConfig::from_json(&config)?.frequencies_precision;
@@ -50,6 +51,39 @@ pub fn with_adapter(
         Some(LoraFile::from_file(&loras)?)
     };
     Ok((joined, loras))
+}
+
+/// Whether an adapter's layers are those of a base model of this config: else, one sentence instead of a
+/// difference for each of their tensors.
+fn check_size(config: &Value, base: &str, adapter: &ModelFile) -> Result<()> {
+    let config = TransformerConfig::from_json(config)?;
+    let mut blocks = 0;
+    let mut width = config.width();
+    for (name, shape) in &adapter.shapes() {
+        let Some((_, rest)) = name.split_once("transformer_blocks.") else {
+            continue;
+        };
+        if let Some((index, _)) = rest.split_once('.')
+            && let Ok(index) = index.parse::<usize>()
+        {
+            blocks = blocks.max(index + 1);
+        }
+        if let (true, [own, _]) = (rest.ends_with("audio_attn.to_q.weight"), shape.as_slice()) {
+            width = *own;
+        }
+    }
+    if blocks == config.num_layers && width == config.width() {
+        return Ok(());
+    }
+    Err(ModelError::config(
+        PART,
+        format!(
+            "{} is for a transformer of {blocks} blocks and width {width}, {base} has {} of {}; parts fit the model that they were trained on",
+            adapter.origin(),
+            config.num_layers,
+            config.width()
+        ),
+    ))
 }
 
 /// The file with the official names, and its config where the official header has it.

@@ -11,7 +11,7 @@ pub(crate) fn read(requests: &[LoraRequest]) -> Result<Vec<(LoraFile, f64)>, Pro
     for request in requests {
         let file = LoraFile::open(&request.path).map_err(|error| {
             ProjectError::input(error.to_string())
-                .with_hint("an adapter is a safetensors file of PEFT, ComfyUI or kohya, or what `reword adapt` wrote")
+                .with_hint("an adapter is a safetensors file of PEFT, ComfyUI or kohya, or what `reword adapt` wrote; EditYourself's parts are given with --adapter")
         })?;
         files.push((file, f64::from(request.strength)));
     }

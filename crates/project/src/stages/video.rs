@@ -62,8 +62,7 @@ pub(crate) fn of_pictures(request: &RenderRequest) -> Result<Option<&VideoReques
     let Some(path) = &video.adapter else {
         return Ok(Some(video));
     };
-    let config = open(path)?.config().map_err(input)?;
-    Ok(PartsConfig::is_for_pictures(&config).then_some(video))
+    Ok(PartsConfig::is_for_pictures(&parts_config(path)?).then_some(video))
 }
 
 /// By which share masks grow with the parts that a model hears by; nothing for one that does not hear.
@@ -71,10 +70,22 @@ pub(crate) fn mask_margin(video: &VideoRequest) -> Result<Option<f64>, ProjectEr
     let Some(path) = &video.adapter else {
         return Ok(None);
     };
-    let config = open(path)?.config().map_err(input)?;
-    let parts = PartsConfig::from_json(&config)
+    let parts = PartsConfig::from_json(&parts_config(path)?)
         .map_err(|error| ProjectError::input(format!("{}: {error}", path.display())))?;
     Ok(Some(parts.mask_margin))
+}
+
+/// The config in the header of `EditYourself`'s parts.
+fn parts_config(path: &Path) -> Result<serde_json::Value, ProjectError> {
+    let file = open(path)?;
+    match file.config_if_any().map_err(input)? {
+        Some(config) => Ok(config),
+        None => Err(ProjectError::input(format!(
+            "{} has no config, so it holds no parts to hear by",
+            path.display()
+        ))
+        .with_hint("a LoRA is given with --lora, EditYourself's parts with --adapter")),
+    }
 }
 
 /// Loads the model that is asked for, within the memory that the job may use. The text encoder runs first and is gone
