@@ -33,15 +33,9 @@ fn a_suite_counts_failures_and_carries_its_baselines() {
     let loaded = Suite::load(&at("suite.toml")).unwrap();
     let open = OpenOptions::default();
     let out = at("out");
-    let mut report = run_suite(
-        &loaded,
-        &out,
-        &Weights::default(),
-        open,
-        &mut NoMaker,
-        &mut Silent,
-    )
-    .unwrap();
+    let weights = Weights::default();
+    let run = || run_suite(&loaded, &out, &weights, open, &mut NoMaker, &mut Silent).unwrap();
+    let mut report = run();
     let names: Vec<&str> = report
         .systems
         .iter()
@@ -100,14 +94,5 @@ fn a_suite_counts_failures_and_carries_its_baselines() {
             .unwrap()
             .contains("data:image/png")
     );
-    let again = run_suite(
-        &loaded,
-        &out,
-        &Weights::default(),
-        open,
-        &mut NoMaker,
-        &mut Silent,
-    )
-    .unwrap();
-    assert_eq!(again.long_table(), report.long_table());
+    assert_eq!(run().long_table(), report.long_table());
 }
