@@ -26,3 +26,4 @@ pub(crate) mod rows;
 pub(crate) mod simd;
 pub(crate) mod storage;
 pub(crate) mod symmetric;
+pub(crate) mod transpose;

@@ -16,6 +16,10 @@ use super::simd::vectorised;
 const QUERIES: usize = 112;
 /// Keys of one step.
 const KEYS: usize = 256;
+/// Distance of rows of everything that is as wide as a head or a step's keys.
+pub(crate) fn row_stride<E: Element>() -> usize {
+    E::stride(KEYS)
+}
 
 /// Sizes of one call, see `ops::attention`.
 #[derive(Debug, Clone, Copy)]
@@ -196,12 +200,12 @@ impl<E: Element> Block<'_, E> {
         let sizes = self.sizes;
         let columns = self.kernels.columns;
         let width = sizes.value_width.next_multiple_of(columns);
-        let stride = f32::STRIDE;
+        let (stride, left_stride) = (row_stride::<f32>(), row_stride::<E>());
         let tile_rows = rows.div_ceil(rows.div_ceil(self.kernels.max_rows()));
-        let packed = packed.of::<E>(rows * E::STRIDE);
-        queries.pack(first..first + rows, 0..sizes.width, packed);
+        let packed = packed.of::<E>(rows * left_stride);
+        queries.pack(first..first + rows, 0..sizes.width, packed, left_stride);
         let scores = scores.of::<f32>(rows * stride);
-        let weights = weights.of::<E>(rows * E::STRIDE);
+        let weights = weights.of::<E>(rows * left_stride);
         let sums = sums.of::<f32>(rows * (width + 2));
         let (sums, running) = sums.split_at_mut(rows * width);
         let (tops, totals) = running.split_at_mut(rows);
@@ -247,7 +251,7 @@ impl<E: Element> Block<'_, E> {
                     tops[row] = top;
                 }
                 totals[row] += total;
-                let weights = &mut weights[row * E::STRIDE..][..count.next_multiple_of(E::STEP)];
+                let weights = &mut weights[row * left_stride..][..count.next_multiple_of(E::STEP)];
                 vectorised(
                     #[inline(always)]
                     |_| convert::<f32, E>(scores, weights),
@@ -318,28 +322,23 @@ pub(crate) fn run_panel<E: Element>(
     stride: usize,
     add: bool,
 ) {
+    let lda = row_stride::<E>();
     assert!(
-        panel.len() >= k * kernels.columns && k <= E::STRIDE,
+        panel.len() >= k * kernels.columns && k <= lda,
         "a panel is too short"
     );
-    assert!(
-        left.len() >= rows * E::STRIDE,
-        "the left block is too short"
-    );
+    assert!(left.len() >= rows * lda, "the left block is too short");
     assert!(
         out.len() >= (rows - 1) * stride + kernels.columns,
         "the result is too short"
     );
     for row in (0..rows).step_by(tile_rows) {
         let count = tile_rows.min(rows - row);
-        let (a, c) = (
-            left[row * E::STRIDE..].as_ptr(),
-            out[row * stride..].as_mut_ptr(),
-        );
+        let (a, c) = (left[row * lda..].as_ptr(), out[row * stride..].as_mut_ptr());
         // SAFETY: sizes checked above; the kernels are those of the current level.
         #[expect(unsafe_code, reason = "calling a kernel")]
         unsafe {
-            (kernels.rows[count - 1])(k, a, panel.as_ptr(), c, stride, add);
+            (kernels.rows[count - 1])(k, a, lda, panel.as_ptr(), c, stride, add);
         }
     }
 }

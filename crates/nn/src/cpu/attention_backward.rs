@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::attention::{Heads, PackedHeads, Sizes, run_panel};
+use super::attention::{Heads, PackedHeads, Sizes, row_stride, run_panel};
 use super::buffer::{Shared, zeroed};
 use super::kernel::{Element, Kernels};
 use super::level::Level;
@@ -135,9 +135,9 @@ impl<T: Real, E: Element> Head<'_, T, E> {
         let mut dq = vec![0.0_f32; nq * wide];
         let mut dk = vec![0.0_f32; nk * wide];
         let mut dvalues = vec![0.0_f32; nk * wide_v];
-        let stride = f32::STRIDE;
-        let mut left = vec![E::default(); KEYS.max(QUERIES) * E::STRIDE];
-        let mut left_grad = vec![E::default(); QUERIES * E::STRIDE];
+        let (stride, left_stride) = (row_stride::<f32>(), row_stride::<E>());
+        let mut left = vec![E::default(); KEYS.max(QUERIES) * left_stride];
+        let mut left_grad = vec![E::default(); QUERIES * left_stride];
         let mut weights = vec![0.0_f32; QUERIES * stride];
         let mut slopes = vec![0.0_f32; QUERIES * stride];
         let mut panel_q = vec![E::default(); QUERIES.next_multiple_of(E::STEP) * wide];
@@ -149,11 +149,13 @@ impl<T: Real, E: Element> Head<'_, T, E> {
             // The right sides of the sums over queries.
             pack_panels(&self.q, first..first + rows, columns, &mut panel_q);
             pack_panels(&self.grad, first..first + rows, columns, &mut panel_grad);
-            self.grad.pack(first..first + rows, 0..dv, &mut left_grad);
+            self.grad
+                .pack(first..first + rows, 0..dv, &mut left_grad, left_stride);
             let offsets: Vec<f32> = (first..first + rows).map(|row| self.offset(row)).collect();
             for start in (0..nk).step_by(KEYS) {
                 let count = KEYS.min(nk - start);
-                self.q.pack(first..first + rows, 0..d, &mut left);
+                self.q
+                    .pack(first..first + rows, 0..d, &mut left, left_stride);
                 for panel in 0..count.div_ceil(columns) {
                     let at = start / columns + panel;
                     let keys = &self.keys[at * self.key_panel..][..self.key_panel];
@@ -208,7 +210,9 @@ impl<T: Real, E: Element> Head<'_, T, E> {
                     column: 1,
                 };
                 let key_tile = self.tile(count);
-                weights.transposed().pack(0..count, 0..rows, &mut left);
+                weights
+                    .transposed()
+                    .pack(0..count, 0..rows, &mut left, left_stride);
                 for panel in 0..wide_v / columns {
                     let right = &panel_grad[panel * inner * columns..][..inner * columns];
                     run_panel(
@@ -223,7 +227,9 @@ impl<T: Real, E: Element> Head<'_, T, E> {
                         true,
                     );
                 }
-                slopes.transposed().pack(0..count, 0..rows, &mut left);
+                slopes
+                    .transposed()
+                    .pack(0..count, 0..rows, &mut left, left_stride);
                 for panel in 0..wide / columns {
                     let right = &panel_q[panel * inner * columns..][..inner * columns];
                     run_panel(
@@ -238,7 +244,7 @@ impl<T: Real, E: Element> Head<'_, T, E> {
                         true,
                     );
                 }
-                slopes.pack(0..rows, 0..count, &mut left);
+                slopes.pack(0..rows, 0..count, &mut left, left_stride);
                 let inner_keys = count.next_multiple_of(E::STEP);
                 for panel in 0..wide / columns {
                     let right = &self.keys_across[panel * self.across_panel + start * columns..]

@@ -20,7 +20,7 @@ use rows::{InputRows, PairedWeight};
 use super::buffer::Shared;
 use super::kernel::Element;
 use super::matmul::{Tile, multiply};
-use super::pack::{Left, Packed, Strided};
+use super::pack::{Left, Strided, with_packed};
 use super::real::Real;
 use super::simd::vectorised;
 
@@ -80,8 +80,8 @@ impl Sizes {
 struct Weight<'a, W>(Strided<'a, W>);
 
 impl<W: Real, E: Element> Left<E> for Weight<'_, W> {
-    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]) {
-        self.0.pack(rows, ks, out);
+    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E], stride: usize) {
+        self.0.pack(rows, ks, out, stride);
     }
 }
 
@@ -243,12 +243,9 @@ pub(crate) fn weight_gradient<T: Real, E: Element>(
                 rows,
                 positions,
             );
-            let right = Packed::<E>::new(&grad.transposed(), columns);
             let left = patches(&sizes, &padded, &taps, group);
             let out = Shared::new(out);
-            multiply::<E>(inner, rows, positions, &left, &right, &|mut tile: Tile<
-                '_,
-            >| {
+            let store = |mut tile: Tile<'_>| {
                 let first = tile.columns.start;
                 for (row, sums) in tile.rows_mut() {
                     for (column, sum) in sums.iter().enumerate() {
@@ -258,6 +255,9 @@ pub(crate) fn weight_gradient<T: Real, E: Element>(
                         out[0] += sum;
                     }
                 }
+            };
+            with_packed::<T, E, _>(&grad.transposed(), columns, |right| {
+                multiply::<E>(inner, rows, positions, &left, right, &store);
             });
         }
     }

@@ -1,8 +1,7 @@
 //! Register tiles: the innermost loops of every product of matrices.
 //!
 //! A kernel adds `rows x NR` sums over `k` into a tile of `f32`. The left side is
-//! row-major with the constant stride [`Element::STRIDE`], so that packing it is a
-//! copy of rows and the kernel's addresses are constants; the right side is packed
+//! row-major with any stride, so that packing it is a copy of rows; the right side is packed
 //! into panels, `[k][NR]`, or `[k / 2][NR][2]` for bf16.
 
 /// Repeats a block for every row below `ROWS` with a constant index, so that the sums
@@ -39,14 +38,14 @@ use super::buffer::Bits;
 use super::level::Level;
 use super::real::Real;
 
-/// `c[i * ldc + j] (+)= sum over k of a[i * STRIDE + k] * b[panel]`.
+/// `c[i * ldc + j] (+)= sum over k of a[i * lda + k] * b[panel]`.
 ///
 /// # Safety
-/// For the kernel of `rows` rows: `a` holds `(rows - 1) * STRIDE + k` elements, `b` `k * NR`,
+/// For the kernel of `rows` rows: `a` holds `(rows - 1) * lda + k` elements, `b` `k * NR`,
 /// `c` `(rows - 1) * ldc + NR`; the processor has the kernel's level; `k` is a multiple
 /// of [`Element::STEP`].
 pub(crate) type Kernel<E> =
-    unsafe fn(k: usize, a: *const E, b: *const E, c: *mut f32, ldc: usize, add: bool);
+    unsafe fn(k: usize, a: *const E, lda: usize, b: *const E, c: *mut f32, ldc: usize, add: bool);
 
 /// A kernel that reads the right operand where it lies: step `p` of the inner index finds
 /// the tile's first 16 columns at `b[0] + offsets[p]`, the other 16 at `b[1] + offsets[p]`.
@@ -56,6 +55,7 @@ pub(crate) type Kernel<E> =
 pub(crate) type Direct<E> = unsafe fn(
     k: usize,
     a: *const E,
+    lda: usize,
     b: [*const E; 2],
     offsets: *const usize,
     c: *mut f32,
@@ -87,20 +87,21 @@ impl<E> Kernels<E> {
 pub(crate) trait Element: Real + Bits {
     /// Inner indices are taken so many at a time.
     const STEP: usize;
-    /// Inner indices of one pass over packed operands.
-    const BLOCK: usize;
-    /// Distance of rows of the left operand: a block plus a cache line, so that the
-    /// rows of a tile fall into different cache sets.
-    const STRIDE: usize;
+    /// Elements of a cache line.
+    const LINE: usize = 64 / size_of::<Self>();
 
     /// The kernels of a level that has some for this type.
     fn kernels(level: Level) -> Kernels<Self>;
+
+    /// Distance of rows of a left operand of `k` inner indices: an odd number of cache lines, so
+    /// that the rows of a tile fall into different cache sets.
+    fn stride(k: usize) -> usize {
+        k.next_multiple_of(2 * Self::LINE) + Self::LINE
+    }
 }
 
 impl Element for f32 {
     const STEP: usize = 1;
-    const BLOCK: usize = 256;
-    const STRIDE: usize = 256 + 16;
 
     fn kernels(level: Level) -> Kernels<Self> {
         match level {
@@ -117,8 +118,6 @@ impl Element for f32 {
 
 impl Element for bf16 {
     const STEP: usize = 2;
-    const BLOCK: usize = 512;
-    const STRIDE: usize = 512 + 32;
 
     fn kernels(level: Level) -> Kernels<Self> {
         match level {
@@ -145,8 +144,9 @@ mod tests {
         let kernels = E::kernels(level);
         let n = kernels.columns;
         for k in [E::STEP, 6, 38] {
+            let lda = E::stride(k);
             let value = |i: usize| E::put(((i * 37 % 19) as f32 - 9.0) / 8.0);
-            let a: Vec<E> = (0..kernels.max_rows() * E::STRIDE).map(value).collect();
+            let a: Vec<E> = (0..kernels.max_rows() * lda).map(value).collect();
             let b: Vec<E> = (0..k * n).map(|i| value(i + 5)).collect();
             for rows in 1..=kernels.max_rows() {
                 let ldc = n + 3;
@@ -158,6 +158,7 @@ mod tests {
                         (kernels.rows[rows - 1])(
                             k,
                             a.as_ptr(),
+                            lda,
                             b.as_ptr(),
                             c.as_mut_ptr(),
                             ldc,
@@ -170,7 +171,7 @@ mod tests {
                             if j < n {
                                 for p in 0..k {
                                     let at = p / E::STEP * n * E::STEP + j * E::STEP + p % E::STEP;
-                                    truth += a[i * E::STRIDE + p].get() * b[at].get();
+                                    truth += a[i * lda + p].get() * b[at].get();
                                 }
                             }
                             assert!(

@@ -10,7 +10,7 @@ use super::level::Level;
 use super::map::Function;
 use super::math::{gelu_erf, gelu_tanh, silu};
 use super::matmul::{Tile, multiply};
-use super::pack::{Packed, Right, Strided};
+use super::pack::{Packed, Panels, Strided, with_packed};
 use super::real::Real;
 use super::simd::vectorised;
 
@@ -68,25 +68,42 @@ pub(crate) fn forward<T: Real, W: Real>(
 ) -> Vec<T> {
     let left = Strided::dense(x, sizes.rows, sizes.inputs);
     match packed {
-        Some(PackedWeight::F32(right)) => product::<T, f32>(sizes, &left, right, bias, function),
-        Some(PackedWeight::Bf16(right)) => product::<T, bf16>(sizes, &left, right, bias, function),
+        Some(PackedWeight::F32(right)) => {
+            product::<T, f32>(sizes, &left, &right.panels(), bias, function)
+        }
+        Some(PackedWeight::Bf16(right)) => {
+            product::<T, bf16>(sizes, &left, &right.panels(), bias, function)
+        }
         None if sizes.rows <= FEW_ROWS => few_rows(sizes, x, weight, bias, function),
         None => {
-            let both_bf16 = size_of::<T>() == 2 && size_of::<W>() == 2;
-            match PackedWeight::new(weight, sizes.outputs, sizes.inputs, both_bf16) {
-                PackedWeight::F32(right) => product::<T, f32>(sizes, &left, &right, bias, function),
-                PackedWeight::Bf16(right) => {
-                    product::<T, bf16>(sizes, &left, &right, bias, function)
-                }
+            let right = Strided::dense(weight, sizes.outputs, sizes.inputs).transposed();
+            if size_of::<T>() == 2 && size_of::<W>() == 2 && has_bf16() {
+                once::<T, W, bf16>(sizes, &left, &right, bias, function)
+            } else {
+                once::<T, W, f32>(sizes, &left, &right, bias, function)
             }
         }
     }
 }
 
+/// [`product`] with an operand that is packed for this time only.
+fn once<T: Real, W: Real, E: Element>(
+    sizes: Sizes,
+    left: &Strided<'_, T>,
+    right: &Strided<'_, W>,
+    bias: Option<&[f32]>,
+    function: Option<Function>,
+) -> Vec<T> {
+    let columns = E::kernels(Level::current()).columns;
+    with_packed::<W, E, _>(right, columns, |right| {
+        product::<T, E>(sizes, left, right, bias, function)
+    })
+}
+
 fn product<T: Real, E: Element>(
     sizes: Sizes,
     left: &Strided<'_, T>,
-    right: &impl Right<E>,
+    right: &Panels<'_, E>,
     bias: Option<&[f32]>,
     function: Option<Function>,
 ) -> Vec<T> {
@@ -203,10 +220,8 @@ pub(crate) fn matrix<T: Real>(left: &Strided<'_, T>, right: &Strided<'_, T>) -> 
         outputs: right.columns,
     };
     if size_of::<T>() == 2 && has_bf16() {
-        let right = Packed::<bf16>::new(right, bf16::kernels(Level::current()).columns);
-        product::<T, bf16>(sizes, left, &right, None, None)
+        once::<T, T, bf16>(sizes, left, right, None, None)
     } else {
-        let right = Packed::<f32>::new(right, f32::kernels(Level::current()).columns);
-        product::<T, f32>(sizes, left, &right, None, None)
+        once::<T, T, f32>(sizes, left, right, None, None)
     }
 }

@@ -4,7 +4,7 @@ use super::buffer::{Shared, unwritten};
 use super::kernel::Element as _;
 use super::level::Level;
 use super::matmul::{Tile, multiply};
-use super::pack::{Packed, Strided};
+use super::pack::{Panels, Strided, with_packed};
 
 /// Rows that are multiplied together; more would multiply more above the diagonal, fewer would read the right side
 /// more often.
@@ -20,9 +20,24 @@ pub(crate) fn product(
     addition: Option<(f32, &[f32])>,
     diagonal: f32,
 ) -> Vec<f32> {
+    let columns = f32::kernels(Level::current()).columns;
+    let mut out = with_packed::<f32, f32, _>(right, columns, |right| {
+        lower(left, right, scale, addition, diagonal)
+    });
+    mirror(&mut out, left.rows);
+    out
+}
+
+/// What lies on and below the diagonal of [`product`].
+fn lower(
+    left: &Strided<'_, f32>,
+    right: &Panels<'_, f32>,
+    scale: f32,
+    addition: Option<(f32, &[f32])>,
+    diagonal: f32,
+) -> Vec<f32> {
     let (size, inner) = (left.rows, left.columns);
-    let right = Packed::<f32>::new(right, f32::kernels(Level::current()).columns);
-    // SAFETY: the bands cover what lies on and below the diagonal, and the rest is copied from there.
+    // SAFETY: the bands cover what lies on and below the diagonal; what lies above is not read.
     #[expect(unsafe_code, reason = "written below")]
     let mut out = unsafe { unwritten::<f32>(size * size) };
     let shared = Shared::new(&mut out);
@@ -33,7 +48,7 @@ pub(crate) fn product(
             rows: end - first,
             ..*left
         };
-        multiply::<f32>(end - first, end, inner, &band, &right, &|mut tile: Tile<
+        multiply::<f32>(end - first, end, inner, &band, right, &|mut tile: Tile<
             '_,
         >| {
             let columns = tile.columns.clone();
@@ -57,7 +72,6 @@ pub(crate) fn product(
             }
         });
     }
-    mirror(&mut out, size);
     out
 }
 

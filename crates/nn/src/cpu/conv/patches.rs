@@ -127,14 +127,14 @@ impl<E: Element> Right<E> for Patches<'_, E> {
 /// The patch matrix as a left operand, for the gradient of the weight: rows are taps,
 /// the inner index is the position.
 impl<E: Element> Left<E> for Patches<'_, E> {
-    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]) {
+    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E], stride: usize) {
         let filled = ks.len().next_multiple_of(E::STEP);
-        for row in out.chunks_mut(E::STRIDE).take(rows.len()) {
+        for row in out.chunks_mut(stride).take(rows.len()) {
             row[ks.len()..filled].fill(E::default());
         }
         let taps = &self.taps[rows];
         self.runs(ks, |run| {
-            for (&tap, out) in taps.iter().zip(out.chunks_mut(E::STRIDE)) {
+            for (&tap, out) in taps.iter().zip(out.chunks_mut(stride)) {
                 copy_run(
                     &self.data[tap + run.from..][..run.len],
                     &mut out[run.column..][..run.len],

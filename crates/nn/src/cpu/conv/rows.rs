@@ -63,8 +63,8 @@ pub(super) struct PairedWeight<'a, W> {
 }
 
 impl<W: Real, E: Element> Left<E> for PairedWeight<'_, W> {
-    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E]) {
-        for (row, out) in rows.zip(out.chunks_mut(E::STRIDE)) {
+    fn pack(&self, rows: Range<usize>, ks: Range<usize>, out: &mut [E], stride: usize) {
+        for (row, out) in rows.zip(out.chunks_mut(stride)) {
             let weight = &self.data[row * self.inner..][..self.inner];
             let (mut pair, mut tap) = (ks.start / 2 / self.taps, ks.start / 2 % self.taps);
             for out in out[..ks.len()].chunks_exact_mut(2) {

@@ -12,7 +12,7 @@
 use half::bf16;
 
 use super::avx512bf16;
-use super::{Element, Kernel, Kernels};
+use super::{Kernel, Kernels};
 
 /// Rows of a tile register; also `f32` columns, and bf16 pairs, of one.
 const SIDE: usize = 16;
@@ -99,12 +99,13 @@ unsafe fn steps<const ROWS: usize>(
     tiles: &mut impl Tiles,
     k: usize,
     a: *const bf16,
+    lda: usize,
     b: *const bf16,
     c: *mut f32,
     ldc: usize,
     add: bool,
 ) {
-    let (a_stride, c_stride) = (bf16::STRIDE * size_of::<bf16>(), ldc * size_of::<f32>());
+    let (a_stride, c_stride) = (lda * size_of::<bf16>(), ldc * size_of::<f32>());
     // SAFETY: the sizes that `Kernel` asks for; the second half is touched only where
     // there are rows of it.
     unsafe {
@@ -157,6 +158,7 @@ unsafe fn steps<const ROWS: usize>(
 unsafe fn tile<const ROWS: usize>(
     k: usize,
     a: *const bf16,
+    lda: usize,
     b: *const bf16,
     c: *mut f32,
     ldc: usize,
@@ -166,15 +168,15 @@ unsafe fn tile<const ROWS: usize>(
     // SAFETY: the sizes that `Kernel` asks for.
     unsafe {
         if whole > 0 {
-            steps::<ROWS>(&mut Instructions, whole, a, b, c, ldc, add);
+            steps::<ROWS>(&mut Instructions, whole, a, lda, b, c, ldc, add);
         }
         if whole < k || k == 0 {
             let (a, b, add) = (a.add(whole), b.add(whole * COLUMNS), add || whole > 0);
             let most = avx512bf16::KERNELS.max_rows();
             for first in (0..ROWS).step_by(most) {
                 let kernel = avx512bf16::KERNELS.rows[most.min(ROWS - first) - 1];
-                let (a, c) = (a.add(first * bf16::STRIDE), c.add(first * ldc));
-                kernel(k - whole, a, b, c, ldc, add);
+                let (a, c) = (a.add(first * lda), c.add(first * ldc));
+                kernel(k - whole, a, lda, b, c, ldc, add);
             }
         }
     }
@@ -363,7 +365,8 @@ mod tests {
     fn check<const ROWS: usize>(k: usize, add: bool) {
         let value = |i: usize| <bf16 as Real>::put(((i * 37 % 19) as f32 - 9.0) / 8.0);
         // Exactly as long as `Kernel` promises, so that reading beyond would show.
-        let a: Vec<bf16> = (0..(ROWS - 1) * bf16::STRIDE + k).map(value).collect();
+        let lda = k + 32;
+        let a: Vec<bf16> = (0..(ROWS - 1) * lda + k).map(value).collect();
         let b: Vec<bf16> = (0..k * COLUMNS).map(|i| value(i + 5)).collect();
         let ldc = COLUMNS + 5;
         let mut c = vec![0.5_f32; (ROWS - 1) * ldc + COLUMNS];
@@ -375,6 +378,7 @@ mod tests {
                 &mut model,
                 k,
                 a.as_ptr(),
+                lda,
                 b.as_ptr(),
                 c.as_mut_ptr(),
                 ldc,
@@ -389,7 +393,7 @@ mod tests {
             if inside {
                 for p in 0..k {
                     let right = b[p / 2 * 2 * COLUMNS + 2 * column + p % 2];
-                    truth += Real::get(a[row * bf16::STRIDE + p]) * Real::get(right);
+                    truth += Real::get(a[row * lda + p]) * Real::get(right);
                 }
             }
             assert!(

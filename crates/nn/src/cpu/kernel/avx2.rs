@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm256_storeu_ps,
 };
 
-use super::{Element, Kernels};
+use super::Kernels;
 
 const MAX_ROWS: usize = 6;
 
@@ -22,6 +22,7 @@ pub(super) const KERNELS: Kernels<f32> = Kernels {
 unsafe fn tile<const ROWS: usize>(
     k: usize,
     a: *const f32,
+    lda: usize,
     b: *const f32,
     c: *mut f32,
     ldc: usize,
@@ -36,7 +37,7 @@ unsafe fn tile<const ROWS: usize>(
                 _mm256_loadu_ps(b.add(16 * p + 8)),
             ];
             rows!(I, {
-                let left = _mm256_set1_ps(*a.add(I * f32::STRIDE + p));
+                let left = _mm256_set1_ps(*a.add(I * lda + p));
                 sums[I][0] = _mm256_fmadd_ps(left, right[0], sums[I][0]);
                 sums[I][1] = _mm256_fmadd_ps(left, right[1], sums[I][1]);
             });

@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm512_storeu_ps,
 };
 
-use super::{Element, Kernels};
+use super::Kernels;
 
 const MAX_ROWS: usize = 14;
 
@@ -38,6 +38,7 @@ pub(super) const KERNELS: Kernels<f32> = Kernels {
 unsafe fn tile<const ROWS: usize>(
     k: usize,
     a: *const f32,
+    lda: usize,
     b: *const f32,
     c: *mut f32,
     ldc: usize,
@@ -52,7 +53,7 @@ unsafe fn tile<const ROWS: usize>(
                 _mm512_loadu_ps(b.add(32 * p + 16)),
             ];
             rows!(I, {
-                let left = _mm512_set1_ps(*a.add(I * f32::STRIDE + p));
+                let left = _mm512_set1_ps(*a.add(I * lda + p));
                 sums[I][0] = _mm512_fmadd_ps(left, right[0], sums[I][0]);
                 sums[I][1] = _mm512_fmadd_ps(left, right[1], sums[I][1]);
             });
@@ -74,6 +75,7 @@ unsafe fn tile<const ROWS: usize>(
 unsafe fn direct<const ROWS: usize>(
     k: usize,
     a: *const f32,
+    lda: usize,
     b: [*const f32; 2],
     offsets: *const usize,
     c: *mut f32,
@@ -87,7 +89,7 @@ unsafe fn direct<const ROWS: usize>(
             let at = *offsets.add(p);
             let right = [_mm512_loadu_ps(b[0].add(at)), _mm512_loadu_ps(b[1].add(at))];
             rows!(I, {
-                let left = _mm512_set1_ps(*a.add(I * f32::STRIDE + p));
+                let left = _mm512_set1_ps(*a.add(I * lda + p));
                 sums[I][0] = _mm512_fmadd_ps(left, right[0], sums[I][0]);
                 sums[I][1] = _mm512_fmadd_ps(left, right[1], sums[I][1]);
             });

@@ -7,7 +7,7 @@ use std::arch::x86_64::{
 
 use half::bf16;
 
-use super::{Element, Kernels};
+use super::Kernels;
 
 const MAX_ROWS: usize = 14;
 
@@ -48,6 +48,7 @@ fn pairs(bits: __m512i) -> __m512bh {
 unsafe fn tile<const ROWS: usize>(
     k: usize,
     a: *const bf16,
+    lda: usize,
     b: *const bf16,
     c: *mut f32,
     ldc: usize,
@@ -62,10 +63,7 @@ unsafe fn tile<const ROWS: usize>(
                 pairs(_mm512_loadu_si512(b.add(64 * p + 32).cast())),
             ];
             rows!(I, {
-                let left = a
-                    .add(I * bf16::STRIDE + 2 * p)
-                    .cast::<i32>()
-                    .read_unaligned();
+                let left = a.add(I * lda + 2 * p).cast::<i32>().read_unaligned();
                 let left = pairs(_mm512_set1_epi32(left));
                 sums[I][0] = _mm512_dpbf16_ps(sums[I][0], left, right[0]);
                 sums[I][1] = _mm512_dpbf16_ps(sums[I][1], left, right[1]);
@@ -88,6 +86,7 @@ unsafe fn tile<const ROWS: usize>(
 unsafe fn direct<const ROWS: usize>(
     k: usize,
     a: *const bf16,
+    lda: usize,
     b: [*const bf16; 2],
     offsets: *const usize,
     c: *mut f32,
@@ -104,10 +103,7 @@ unsafe fn direct<const ROWS: usize>(
                 pairs(_mm512_loadu_si512(b[1].add(at).cast())),
             ];
             rows!(I, {
-                let left = a
-                    .add(I * bf16::STRIDE + 2 * p)
-                    .cast::<i32>()
-                    .read_unaligned();
+                let left = a.add(I * lda + 2 * p).cast::<i32>().read_unaligned();
                 let left = pairs(_mm512_set1_epi32(left));
                 sums[I][0] = _mm512_dpbf16_ps(sums[I][0], left, right[0]);
                 sums[I][1] = _mm512_dpbf16_ps(sums[I][1], left, right[1]);

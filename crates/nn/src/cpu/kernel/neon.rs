@@ -4,7 +4,7 @@ use std::arch::aarch64::{
     float32x4_t, vaddq_f32, vdupq_n_f32, vfmaq_laneq_f32, vfmaq_n_f32, vld1q_f32, vst1q_f32,
 };
 
-use super::{Element, Kernels};
+use super::Kernels;
 
 const MAX_ROWS: usize = 6;
 const COLUMNS: usize = 16;
@@ -24,6 +24,7 @@ pub(super) const KERNELS: Kernels<f32> = Kernels {
 unsafe fn tile<const ROWS: usize>(
     k: usize,
     a: *const f32,
+    lda: usize,
     b: *const f32,
     c: *mut f32,
     ldc: usize,
@@ -44,7 +45,7 @@ unsafe fn tile<const ROWS: usize>(
         for p in (0..k / 4 * 4).step_by(4) {
             let mut left = [vdupq_n_f32(0.0); MAX_ROWS];
             rows!(I, {
-                left[I] = vld1q_f32(a.add(I * f32::STRIDE + p));
+                left[I] = vld1q_f32(a.add(I * lda + p));
             });
             macro_rules! lane {
                 ($lane:literal) => {
@@ -64,7 +65,7 @@ unsafe fn tile<const ROWS: usize>(
         for p in k / 4 * 4..k {
             let right = right(p);
             rows!(I, {
-                let left = *a.add(I * f32::STRIDE + p);
+                let left = *a.add(I * lda + p);
                 for (sum, right) in sums[I].iter_mut().zip(right) {
                     *sum = vfmaq_n_f32(*sum, right, left);
                 }

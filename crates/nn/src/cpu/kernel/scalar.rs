@@ -33,6 +33,7 @@ pub(super) const KERNELS_BF16: Kernels<bf16> = Kernels {
 unsafe fn tile<E: Element, const ROWS: usize>(
     k: usize,
     a: *const E,
+    lda: usize,
     b: *const E,
     c: *mut f32,
     ldc: usize,
@@ -47,8 +48,8 @@ unsafe fn tile<E: Element, const ROWS: usize>(
                 *r = unsafe { *b.add((p * COLUMNS + j) * E::STEP + s) }.get();
             }
             for (i, row) in sums.iter_mut().enumerate() {
-                // SAFETY: `a` holds `(ROWS - 1) * STRIDE + k` elements.
-                let left = unsafe { *a.add(i * E::STRIDE + p * E::STEP + s) }.get();
+                // SAFETY: `a` holds `(ROWS - 1) * lda + k` elements.
+                let left = unsafe { *a.add(i * lda + p * E::STEP + s) }.get();
                 for (sum, r) in row.iter_mut().zip(right) {
                     *sum += left * r;
                 }
