@@ -37,7 +37,7 @@ pub use conv::{Conv1dOptions, Conv2dOptions, Conv3dOptions, TimePadding, conv1d,
 pub use gelu::{gelu_erf, gelu_tanh};
 pub use group_norm::{group_norm, group_norm_silu};
 pub use layer_norm::{layer_norm, layer_norm_modulate};
-pub use linear::{Activation, Lora, linear, linear_lora};
+pub use linear::{Activation, Lora, linear, linear_lora, product};
 pub use modulate::{gate_add, modulate};
 pub use pack_cache::BUDGET as PACKED_WEIGHTS_BUDGET;
 pub use pixel_norm::{pixel_norm, pixel_norm_modulate_silu, pixel_norm_silu};

@@ -175,6 +175,25 @@ fn backward(
     Ok((dx, dw, db))
 }
 
+/// `left right` for two matrices of one dtype; views that are transposed are read where they lie. There is no gradient.
+///
+/// # Errors
+/// When the shapes do not fit.
+pub fn product(left: &Tensor, right: &Tensor) -> Result<Tensor> {
+    let ((left, left_turned), (right, right_turned)) = (in_rows(left)?, in_rows(right)?);
+    matrix(&left, left_turned, &right, right_turned)
+}
+
+/// A matrix or its transposition, whichever lies in memory row by row, and whether it is the latter.
+pub(super) fn in_rows(x: &Tensor) -> Result<(Tensor, bool)> {
+    let turned = x.detach().t()?;
+    if !x.is_contiguous() && turned.is_contiguous() {
+        Ok((turned, true))
+    } else {
+        Ok((x.detach().contiguous()?, false))
+    }
+}
+
 /// The product of two matrices of one dtype, each perhaps transposed; no gradient.
 pub(crate) fn matrix(
     left: &Tensor,

@@ -2,6 +2,7 @@
 
 use candle_core::{CpuStorage, DType, Layout, Result, Tensor, bail};
 
+use super::linear::in_rows;
 use super::support::Raw;
 use crate::cpu::pack::Strided;
 use crate::cpu::storage::dense;
@@ -30,7 +31,7 @@ impl Default for SymmetricOptions<'_> {
 
 /// `a b^T` for `a` and `b` `[N, K]` of which the caller knows that the result `[N, N]` is symmetric: Gram matrices,
 /// and products of polynomials of one symmetric matrix. Of numbers above the diagonal only the mirror images are
-/// made. There is no gradient.
+/// made. Views that are transposed are read where they lie. There is no gradient.
 ///
 /// # Errors
 /// When the shapes do not fit.
@@ -59,15 +60,22 @@ pub fn symmetric_product(a: &Tensor, b: &Tensor, options: SymmetricOptions<'_>) 
     if !kernel {
         return slow::symmetric_product(a, b, options);
     }
+    let ((a, a_turned), (b, b_turned)) = (in_rows(a)?, in_rows(b)?);
     let (scale, diagonal) = (options.scale as f32, options.diagonal as f32);
     let run =
         |al: (&CpuStorage, &Layout), bl: (&CpuStorage, &Layout), added: Option<(f32, &[f32])>| {
-            let left = Strided::dense(dense::<f32>(al.0, al.1)?, size, inner);
-            let right = Strided::dense(dense::<f32>(bl.0, bl.1)?, size, inner).transposed();
+            let view = |data, turned| {
+                if turned {
+                    Strided::dense(data, inner, size).transposed()
+                } else {
+                    Strided::dense(data, size, inner)
+                }
+            };
+            let left = view(dense::<f32>(al.0, al.1)?, a_turned);
+            let right = view(dense::<f32>(bl.0, bl.1)?, b_turned).transposed();
             let out = product(&left, &right, scale, added, diagonal);
             Ok((CpuStorage::F32(out), (size, size).into()))
         };
-    let (a, b) = (a.detach().contiguous()?, b.detach().contiguous()?);
     if let Some((factor, addition)) = options.addition {
         let three = |s1: &CpuStorage,
                      l1: &Layout,

@@ -2,7 +2,7 @@
 //! `torch.optim.Muon`, with the iteration in `f32` instead of bf16.
 
 use candle_core::{Device, Tensor};
-use nn::ops::{Activation, SymmetricOptions, linear, symmetric_product};
+use nn::ops::{SymmetricOptions, product, symmetric_product};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -121,15 +121,14 @@ impl Muon {
 pub fn orthogonalise(x: &Tensor, iterations: usize) -> Result<Tensor> {
     let (rows, columns) = x.dims2()?;
     let tall = rows > columns;
-    let turned = x.t()?.contiguous()?;
-    let (wide, long) = if tall { (&turned, x) } else { (x, &turned) };
+    let wide = if tall { x.t()? } else { x.clone() };
     let square = f64::from(x.sqr()?.sum_all()?.to_scalar::<f32>()?.max(1e-14));
     let scaled = |scale: f64| SymmetricOptions {
         scale,
         ..SymmetricOptions::default()
     };
-    let product = |x: &Tensor, y: &Tensor| symmetric_product(x, y, scaled(1.0));
-    let mut gram = symmetric_product(wide, wide, scaled(1.0 / square))?;
+    let both = |x: &Tensor, y: &Tensor| symmetric_product(x, y, scaled(1.0));
+    let mut gram = symmetric_product(&wide, &wide, scaled(1.0 / square))?;
     let [a, b, c] = QUINTIC;
     let mut gathered: Option<Tensor> = None;
     for iteration in 1..=iterations {
@@ -140,17 +139,16 @@ pub fn orthogonalise(x: &Tensor, iterations: usize) -> Result<Tensor> {
         };
         let step = symmetric_product(&gram, &gram, polynomial)?;
         if iteration < iterations {
-            gram = product(&product(&step, &gram)?, &step)?;
+            gram = both(&both(&step, &gram)?, &step)?;
         }
         gathered = Some(match &gathered {
-            Some(gathered) => product(&step, gathered)?,
+            Some(gathered) => both(&step, gathered)?,
             None => (step / square.sqrt())?,
         });
     }
-    // `linear(x, w)` is x w^T, and the gathered matrix is its own transpose.
     Ok(match gathered {
         None => (x / square.sqrt())?,
-        Some(gathered) if tall => linear(x, &gathered, None, Activation::None)?,
-        Some(gathered) => linear(&gathered, long, None, Activation::None)?,
+        Some(gathered) if tall => product(x, &gathered)?,
+        Some(gathered) => product(&gathered, x)?,
     })
 }

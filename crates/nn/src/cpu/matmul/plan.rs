@@ -13,7 +13,7 @@ const GROUP: usize = 128;
 /// Columns of a task where they do not, so that sums are kept between passes.
 const COLUMNS: usize = 256;
 /// Products of fewer multiplications are not worth waking another thread.
-pub(super) const SERIAL: usize = 1 << 15;
+pub(super) const SERIAL: usize = 1 << 19;
 
 /// The cut of one product.
 #[derive(Debug, Clone, Copy)]
