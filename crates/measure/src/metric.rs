@@ -37,7 +37,7 @@ pub enum Needs {
     Nothing,
     /// One of the networks of [`crate::WEIGHT_FILES`].
     Network(&'static str),
-    /// Places that the caller names: cuts, words, or a report.
+    /// Something that the caller names: cuts, words, a report, a program.
     Places(&'static str),
 }
 

@@ -17,6 +17,7 @@ mod identity;
 mod mask;
 mod options;
 mod report;
+mod smoothness;
 mod verdict;
 mod walk;
 mod windows;
@@ -49,13 +50,14 @@ struct Gathered<'a> {
     reference_face: Option<Chosen>,
     alignment: Alignment,
     walked: walk::Walked,
-    copy: Option<Copied>,
+    copy: copies::Verdict,
     lpips: Vec<f64>,
     faces: Vec<[Option<Vec<f32>>; 2]>,
     subject: Consistency,
     background: Consistency,
     sync: Option<Result<Vec<TrackSync>, String>>,
     agreement: Option<Result<Agreement, String>>,
+    smoothness: Option<Result<f64, String>>,
     options: &'a PairOptions,
     networks: &'a Networks,
 }
@@ -182,6 +184,12 @@ pub fn measure_pair(
         }
         _ => None,
     };
+    let smoothness = match &options.interpolator {
+        Some(command) if options.wants(&["motion-smoothness"]) => {
+            Some(smoothness::smoothness(&made_clip, command, watch)?)
+        }
+        _ => None,
+    };
     let gathered = Gathered {
         made: made_course,
         reference: reference_course,
@@ -196,6 +204,7 @@ pub fn measure_pair(
         background,
         sync,
         agreement,
+        smoothness,
         options,
         networks,
     };

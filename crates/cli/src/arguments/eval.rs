@@ -82,6 +82,10 @@ pub(crate) struct EvalArguments {
     )]
     pub(crate) weights: Vec<PathBuf>,
 
+    /// The program behind motion-smoothness: it makes the pictures between frames
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) interpolator: Option<String>,
+
     /// The network behind LPIPS
     #[arg(long, value_enum, default_value = "alex")]
     pub(crate) lpips: LpipsName,

@@ -69,7 +69,8 @@ fn run_a_suite(
     settings: &Settings,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let loaded = Suite::load(path).map_err(failure)?;
+    let mut loaded = Suite::load(path).map_err(failure)?;
+    loaded.interpolator.clone_from(&arguments.interpolator);
     let folder = arguments
         .output
         .clone()
@@ -211,6 +212,7 @@ fn options(arguments: &EvalArguments, generated: &Path) -> Result<PairOptions, F
         sandbox: Sandbox::Child,
     };
     options.fit = arguments.fit;
+    options.interpolator.clone_from(&arguments.interpolator);
     options.input.clone_from(&arguments.input);
     options.sync.least_frames = arguments.sync_track;
     if !arguments.mask.is_empty() {

@@ -21,7 +21,7 @@ const fn metric(
 }
 
 /// All metrics, in the order of tables.
-pub const METRICS: [Metric; 33] = [
+pub const METRICS: [Metric; 34] = [
     metric("psnr", "dB", Higher, Nothing, "whole frames, RGB"),
     metric(
         "ssim",
@@ -190,6 +190,13 @@ pub const METRICS: [Metric; 33] = [
         Higher,
         Network("clip"),
         "VBench: the same by CLIP",
+    ),
+    metric(
+        "motion-smoothness",
+        "",
+        Higher,
+        Places("interpolator"),
+        "VBench: how well the made odd frames are foretold by the even ones",
     ),
     metric(
         "csim",

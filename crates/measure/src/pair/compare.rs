@@ -1,19 +1,11 @@
 //! One made frame beside one recorded frame.
 
+use super::copies::{Patch, Seen, is_copied};
 use super::mask::{Mask, Outside, outside};
-use crate::picture::{luma, psnr, same_size, squared_error, ssim, ssim_luma, ssim_rgb};
+use crate::picture::{luma, same_size, squared_error, ssim, ssim_luma, ssim_rgb};
 use face::Placement;
 use face::crop::{CROP_SIZE, MASK};
 use media::image::Rgb8;
-
-/// A mouth is a copied one when it is as near to the original's as compression leaves it. Measured with x264 up to CRF
-/// 36 on the project's test clips; made mouths lie far below.
-const COPIED_MOUTH: f64 = 33.0;
-/// Where no face is seen, a picture is a copied one when this holds of every cell of a grid: a mouth that is made anew
-/// fills cells. x264 up to CRF 28 stays above.
-const COPIED_CELL: f64 = 28.0;
-/// Cells of that grid in either direction.
-const CELLS: usize = 16;
 
 /// Which of the pixel metrics to compute.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,8 +35,8 @@ impl FrameWants {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FrameScores {
     pub(crate) same_size: bool,
-    /// The picture is the original's, as far as compression lets one tell.
-    pub(crate) copied: bool,
+    /// What tells a copy; of pictures of one size.
+    pub(crate) seen: Option<Seen>,
     pub(crate) squared_error: u64,
     pub(crate) values: u64,
     pub(crate) ssim: Option<f64>,
@@ -110,49 +102,15 @@ pub(crate) fn compare(
         }
     }
     if scores.same_size && wants.psnr {
-        let mouth = scores.mouth.and_then(|(error, values)| psnr(error, values));
-        scores.copied = scores.squared_error == 0 || is_copied(mouth, frame, original);
+        let mouths = place.map(|place| [frame, original].map(|frame| Patch::at(frame, place)));
+        let near = mouths.is_none().then(|| is_copied(frame, original));
+        scores.seen = Some(Seen {
+            equal: scores.squared_error == 0,
+            mouths,
+            near,
+        });
     }
     scores
-}
-
-/// Whether a picture is an original's, compressed anew: by the ratio of its mouth, or by its worst cell where there is no
-/// face. Both are of one size.
-pub(crate) fn is_copied(mouth: Option<f64>, made: &Rgb8, original: &Rgb8) -> bool {
-    mouth.map_or_else(
-        || worst_cell(made, original).is_some_and(|worst| worst >= COPIED_CELL),
-        |mouth| mouth >= COPIED_MOUTH,
-    )
-}
-
-/// The ratio of the cell that differs most; `None` for pictures of less than a pixel a cell.
-fn worst_cell(made: &Rgb8, original: &Rgb8) -> Option<f64> {
-    let (width, height) = (made.width, made.height);
-    let mut worst: Option<f64> = None;
-    for row in 0..CELLS {
-        let lines = height * row / CELLS..height * (row + 1) / CELLS;
-        for column in 0..CELLS {
-            let from = 3 * (width * column / CELLS);
-            let to = 3 * (width * (column + 1) / CELLS);
-            let (mut error, mut values) = (0, 0);
-            for line in lines.clone() {
-                let start = 3 * width * line;
-                let [one, two] = [made, original]
-                    .map(|image| image.data.get(start + from..start + to).unwrap_or_default());
-                error += squared_error(one, two);
-                values += one.len() as u64;
-            }
-            let ratio = psnr(error, values)?;
-            worst = Some(worst.map_or(ratio, |worst| worst.min(ratio)));
-        }
-    }
-    worst
-}
-
-/// Squared error and number of values of the mouths of two pictures of one size, in the head crop at `place`.
-pub(crate) fn mouths(made: &Rgb8, original: &Rgb8, place: &Placement) -> (u64, u64) {
-    let [a, b] = [made, original].map(|frame| mouth_box(&place.extract(frame, CROP_SIZE)));
-    (squared_error(&a.data, &b.data), a.data.len() as u64)
 }
 
 /// The made box of a head crop.

@@ -1,6 +1,7 @@
 //! From what was gathered to a report: scores, notes, and whether the clip is a copy.
 
 use super::Gathered;
+use super::copies::Verdict;
 use super::features::FeatureSets;
 use super::identity::by_minute;
 use super::report::{ClipSummary, FrameCurve, PairReport};
@@ -29,7 +30,14 @@ impl Gathered<'_> {
                 self.reference.video.height
             ));
         }
-        notes.extend(self.copy.map(|copy| copy.to_string()));
+        let copy = match self.copy {
+            Verdict::Copy(copy) => Some(copy),
+            Verdict::None | Verdict::Untold => None,
+        };
+        notes.extend(copy.map(|copy| copy.to_string()));
+        if self.copy == Verdict::Untold {
+            notes.push("the mouth hardly moves: whether this is a copy can't be told".to_owned());
+        }
         let mut scores = Vec::new();
         for metric in &self.options.metrics {
             if let Needs::Network(network) = metric.needs
@@ -60,7 +68,7 @@ impl Gathered<'_> {
                 faces(self.reference_landmarks()),
             ),
             compared: self.alignment.len() as u64,
-            copy: self.copy,
+            copy,
             scores,
             notes,
             networks: self.networks.used().clone(),

@@ -30,6 +30,8 @@ pub struct PairOptions {
     pub input: Option<PathBuf>,
     /// Sound that stands for the made clip's own: a copy of the input is judged with the new speech.
     pub sound: Option<PathBuf>,
+    /// The program behind motion smoothness: a line for the shell.
+    pub interpolator: Option<String>,
     /// The report of the job that made the clip.
     pub job: Option<JobReport>,
     /// How files are opened.
@@ -48,6 +50,7 @@ impl PairOptions {
             sync: SyncOptions::default(),
             input: None,
             sound: None,
+            interpolator: None,
             job: None,
             open: OpenOptions::default(),
         }

@@ -28,7 +28,7 @@ pub struct ClipSummary {
 pub enum CopyKind {
     /// Every frame is equal in every value.
     Exact,
-    /// The same pictures, compressed anew.
+    /// The same pictures, compressed or scaled anew.
     Recompressed,
 }
 
@@ -51,6 +51,8 @@ pub struct Copied {
     pub of: Original,
     /// How much later in the original its pictures stand, seconds; not 0 where a copy was cut off or filled up in front.
     pub lag: f64,
+    /// Whether left and right have changed places.
+    pub mirrored: bool,
 }
 
 impl std::fmt::Display for Copied {
@@ -65,6 +67,9 @@ impl std::fmt::Display for Copied {
                 write!(formatter, "the pictures are the {of}'s, compressed anew")
             }
         }?;
+        if self.mirrored {
+            write!(formatter, ", mirrored")?;
+        }
         if self.lag > 0.0 {
             write!(formatter, ", from {:.2} s on", self.lag)?;
         } else if self.lag < 0.0 {

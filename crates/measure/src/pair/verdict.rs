@@ -48,6 +48,9 @@ impl Gathered<'_> {
             "fvd-debiased" => sets.of_clip(sets.debiased.as_ref(), "windows of 16 frames"),
             "subject-consistency" => self.subject.mean(),
             "background-consistency" => self.background.mean(),
+            "motion-smoothness" => self.smoothness.clone().unwrap_or_else(|| {
+                Err("no interpolator was given, see docs/metrics.md".to_owned())
+            }),
             "csim" => self.csim(),
             "identity-drift" => self.drift(),
             "sync-c" => self.tracks(|track| track.scores.confidence),

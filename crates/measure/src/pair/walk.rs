@@ -2,14 +2,14 @@
 
 use super::align::Alignment;
 use super::compare::{FrameScores, FrameWants, compare};
-use super::copies::SHARE;
+use super::copies::{Pairs as Copies, Rest};
 use super::features::Features;
 use super::mask::{Mask, ring};
 use super::report::CopyKind;
 use crate::MeasureError;
 use crate::picture::brisque::{BrisqueParameters, brisque};
 use crate::picture::niqe::{NiqeParameters, niqe};
-use crate::picture::{PSNR_CAP, luma, psnr, same_size};
+use crate::picture::{luma, psnr, same_size};
 use crate::statistics::mean;
 use crate::watch::Watch;
 use face::geometry::Point;
@@ -46,10 +46,6 @@ pub(super) struct Job<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Walked {
     pub(super) pairs: u64,
-    /// Pairs that are equal in every value.
-    pub(super) equal: u64,
-    /// Pairs that are equal as far as compression lets one tell.
-    pub(super) copied: u64,
     /// Pairs of one size.
     pub(super) comparable: u64,
     pub(super) psnr: Vec<f64>,
@@ -67,6 +63,8 @@ pub(super) struct Walked {
     border: Option<Vec<f32>>,
     /// PSNR of every pair in order, in the mouth where there is one; for curves and contact sheets.
     pub(super) course: Vec<Option<f64>>,
+    /// What tells a copy.
+    copies: Option<Copies>,
 }
 
 /// A pair's number, what its frames have in common, what the made one says alone, and the frames where they are wanted.
@@ -90,7 +88,10 @@ impl Job<'_> {
         features: &mut Features<'_>,
         watch: &mut dyn Watch,
     ) -> Result<Walked, MeasureError> {
-        let mut walked = Walked::default();
+        let mut walked = Walked {
+            copies: Some(Copies::new(self.made.video()?.rate)),
+            ..Walked::default()
+        };
         let alone = self.niqe.is_some() || self.brisque.is_some();
         if !self.wants.any() && !self.features && !alone {
             return Ok(walked);
@@ -188,15 +189,12 @@ impl Job<'_> {
 }
 
 impl Walked {
-    /// Whether the pairs are a copy side by side; a single frame says nothing.
-    pub(super) fn copy(&self) -> Option<CopyKind> {
-        if self.pairs < 2 {
-            return None;
+    /// Whether the pairs are a copy side by side.
+    pub(super) fn copy(&self) -> Result<Option<CopyKind>, Rest> {
+        match &self.copies {
+            Some(copies) if self.comparable == self.pairs => copies.kind(),
+            _ => Ok(None),
         }
-        if self.equal == self.pairs {
-            return Some(CopyKind::Exact);
-        }
-        (self.copied as f64 >= SHARE * self.pairs as f64).then_some(CopyKind::Recompressed)
     }
 
     fn take(&mut self, scores: FrameScores, wants: FrameWants) {
@@ -205,10 +203,9 @@ impl Walked {
             self.comparable += 1;
         }
         let whole = psnr(scores.squared_error, scores.values);
-        if whole == Some(PSNR_CAP) && scores.squared_error == 0 {
-            self.equal += 1;
+        if let (Some(copies), Some(seen)) = (&mut self.copies, scores.seen) {
+            copies.push(seen);
         }
-        self.copied += u64::from(scores.copied);
         let mouth = scores.mouth.and_then(|(error, values)| psnr(error, values));
         self.course.push(mouth.or(whole));
         self.psnr.extend(whole);

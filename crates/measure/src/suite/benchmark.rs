@@ -229,12 +229,17 @@ fn emtd(text: &str) -> Result<Vec<Promised>, String> {
             let [url, start, end] = *parts.as_slice() else {
                 return Err(format!("line {}: URL, start and end are wanted", index + 2));
             };
-            // The script takes whatever stands after the first `v=`.
             let video = video_id(url);
             let name = format!("{index:03}_{video}");
+            // The script takes whatever stands between the first `v=` and the next, times included.
+            let tail = url.split("v=").nth(1).unwrap_or(video);
+            let mut files = vec![format!("{index:03}_{tail}.mp4")];
+            if tail != video {
+                files.push(format!("{name}.mp4"));
+            }
             Ok(Promised {
                 source: format!("{url} {start}-{end}"),
-                files: vec![format!("{name}.mp4")],
+                files,
                 name,
                 sound: None,
             })

@@ -146,6 +146,9 @@ pub struct Loaded {
     pub metrics: Vec<&'static Metric>,
     /// Clips of benchmarks that are not here.
     pub gone: Vec<Gone>,
+    /// The program behind motion smoothness: a line for the shell. A suite's file can't name it: files that were got from
+    /// others run nothing.
+    pub interpolator: Option<String>,
 }
 
 impl Suite {
@@ -238,6 +241,7 @@ impl Suite {
             suite,
             metrics,
             gone,
+            interpolator: None,
         }))
     }
 }

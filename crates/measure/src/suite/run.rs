@@ -193,6 +193,7 @@ impl Runner<'_> {
         let mut options = PairOptions::new(self.loaded.metrics.clone());
         options.open = self.open;
         options.fit = self.loaded.suite.fit;
+        options.interpolator.clone_from(&self.loaded.interpolator);
         options.words.clone_from(&clip.words);
         options.seams.clone_from(&clip.seams);
         if !clip.mask.is_empty() {

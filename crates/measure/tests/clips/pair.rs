@@ -177,3 +177,40 @@ fn other_lengths_rates_and_sizes_are_handled_and_said() {
             .any(|note| note.contains("brought to 256x256"))
     );
 }
+
+#[test]
+fn motion_is_smooth_as_far_as_a_given_program_foretells_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let ramp: Vec<Rgb8> = (0..8)
+        .map(|n| Rgb8::filled(64, 48, [60 + 10 * n; 3]))
+        .collect();
+    let clip = write(&at("a.mp4"), &ramp, (25, 1), false);
+    let mut options = options(&["motion-smoothness"]);
+    let report = measured(&clip, &clip, &options);
+    assert!(reason(&report, "motion-smoothness").contains("no interpolator"));
+    let mut answer = |command: &str| {
+        options.interpolator = Some(command.to_owned());
+        measured(&clip, &clip, &options)
+    };
+    // For each frame but the first, that frame: ten levels beside the odd ones between them.
+    let report = answer("after() { tail -c +$((3 * $1 * $2 + 1)); }; after");
+    let smooth = report.value("motion-smoothness").unwrap();
+    assert!((smooth - 245.0 / 255.0).abs() < 2e-3, "{smooth}");
+    for (command, why) in [
+        (
+            "cat > /dev/null; echo 'no weights' >&2; exit 3 #",
+            "no weights",
+        ),
+        ("cat > /dev/null #", "gave 0 pictures"),
+        ("head -c 9216 #", "gave 1 pictures"),
+        ("no-such-program-here", "failed"),
+    ] {
+        let report = answer(command);
+        let said = reason(&report, "motion-smoothness");
+        assert!(said.contains(why), "{command}: {said}");
+    }
+    let single = write(&at("b.mp4"), &ramp[..1], (25, 1), false);
+    let report = measured(&single, &clip, &options);
+    assert!(reason(&report, "motion-smoothness").contains("three are needed"));
+}

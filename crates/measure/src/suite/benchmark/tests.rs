@@ -64,12 +64,14 @@ fn talk_vid_clips_lie_under_either_name() {
 fn emtd_rows_are_numbered() {
     let list = "URL,Start Timecode,End Timecode\n\
                 https://www.youtube.com/watch?v=aa,00:00:54.596,00:01:01.561\n\
-                https://www.youtube.com/watch?app=desktop&v=bb,00:02:04.207,00:02:11.006\n";
-    let (here, gone) = listing(BenchmarkKind::Emtd, list, &["001_bb.mp4"]);
-    assert_eq!(
-        (here, gone),
-        (vec!["001_bb".to_owned()], vec!["000_aa".to_owned()])
-    );
+                https://www.youtube.com/watch?app=desktop&v=bb,00:02:04.207,00:02:11.006\n\
+                https://www.youtube.com/watch?v=cc&t=355s,00:05:55.107,00:06:02.300\n\
+                https://www.youtube.com/watch?v=dd&t=2s,00:00:02.000,00:00:09.006\n";
+    // What the list's script calls them, and a name without the time that some addresses carry.
+    let files = ["001_bb.mp4", "002_cc&t=355s.mp4", "003_dd.mp4"];
+    let (here, gone) = listing(BenchmarkKind::Emtd, list, &files);
+    assert_eq!(here, ["001_bb", "002_cc", "003_dd"]);
+    assert_eq!(gone, ["000_aa"]);
 }
 
 #[test]
