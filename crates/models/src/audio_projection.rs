@@ -210,11 +210,11 @@ impl AudioProjection {
         let x = x
             .broadcast_mul(&self.mix.reshape((1, 1, states, 1))?)?
             .sum(2)?;
-        let mut x = x.transpose(1, 2)?.contiguous()?;
+        let mut x = ops::swap(&x)?;
         for pool in &self.pool {
             x = pool.forward(&x)?;
         }
-        let x = self.proj.forward(&x.transpose(1, 2)?.contiguous()?)?;
+        let x = self.proj.forward(&ops::swap(&x)?)?;
         let (weight, bias) = &self.norm;
         Ok(ops::layer_norm(&x, Some(weight), Some(bias), EPS)?)
     }

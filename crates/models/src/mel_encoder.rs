@@ -173,14 +173,13 @@ impl MelEncoder {
                 ),
             ));
         }
-        let turned = |x: &Tensor| x.transpose(1, 2)?.contiguous();
-        let mut x = ops::gelu_erf(&self.conv_in.forward(&turned(mel)?)?)?;
+        let mut x = ops::gelu_erf(&self.conv_in.forward(&ops::swap(mel)?)?)?;
         for block in &self.blocks {
-            let normed = turned(&block.norm.forward(&turned(&x)?)?)?;
+            let normed = ops::swap(&block.norm.forward(&ops::swap(&x)?)?)?;
             let inner = ops::gelu_erf(&block.conv1.forward(&normed)?)?;
-            x = (x + block.conv2.forward(&inner)?)?;
+            x = ops::add(&x, &block.conv2.forward(&inner)?)?;
         }
-        self.norm_out.forward(&turned(&x)?)
+        self.norm_out.forward(&ops::swap(&x)?)
     }
 
     /// Features that one feature depends on, on either side.

@@ -24,6 +24,7 @@ pub mod select;
 pub mod shuffle;
 pub mod silu;
 pub(crate) mod support;
+pub mod swap;
 pub mod symmetric;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -46,4 +47,5 @@ pub use rope::rope;
 pub use select::select;
 pub use shuffle::{depth_to_space, space_to_depth};
 pub use silu::silu;
+pub use swap::swap;
 pub use symmetric::{SymmetricOptions, symmetric_product};

@@ -218,6 +218,38 @@ fn depthwise<T: Real, W: Real>(
     }
 }
 
+/// Sums of `[B, channels, positions]` over samples and positions: the gradient of the bias.
+pub(crate) fn channel_sums<T: Real>(x: &[T], channels: usize, positions: usize) -> Vec<f32> {
+    const LANES: usize = 16;
+    let line = |line: &[T]| {
+        vectorised(
+            #[inline(always)]
+            |_| {
+                let mut lanes = [0.0_f32; LANES];
+                let (whole, rest) = line.as_chunks::<LANES>();
+                for part in whole {
+                    for (lane, x) in lanes.iter_mut().zip(part) {
+                        *lane += x.get();
+                    }
+                }
+                for (lane, x) in lanes.iter_mut().zip(rest) {
+                    *lane += x.get();
+                }
+                lanes.iter().sum::<f32>()
+            },
+        )
+    };
+    (0..channels)
+        .into_par_iter()
+        .map(|channel| {
+            let samples = x.chunks_exact((channels * positions).max(1));
+            samples
+                .map(|x| line(&x[channel * positions..][..positions]))
+                .sum()
+        })
+        .collect()
+}
+
 /// The gradient of the weight, `[outputs, channels / groups, taps]`, given that of the result.
 pub(crate) fn weight_gradient<T: Real, E: Element>(
     sizes: &Sizes,

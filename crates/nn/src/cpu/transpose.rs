@@ -46,6 +46,29 @@ pub(crate) fn square<E: Bits>(lines: &[[E; SIDE]; SIDE], out: &mut [E], stride: 
     }
 }
 
+/// Writes the transposition of `x` `[rows, columns]` to `out`.
+#[inline(always)]
+pub(crate) fn turn<E: Bits + Default>(x: &[E], columns: usize, out: &mut [E]) {
+    let rows = x.len() / columns.max(1);
+    for top in (0..rows).step_by(SIDE) {
+        for left in (0..columns).step_by(SIDE) {
+            if top + SIDE <= rows && left + SIDE <= columns {
+                let mut lines = [[E::default(); SIDE]; SIDE];
+                for (i, line) in lines.iter_mut().enumerate() {
+                    line.copy_from_slice(&x[(top + i) * columns + left..][..SIDE]);
+                }
+                square(&lines, &mut out[left * rows + top..], rows);
+            } else {
+                for row in top..rows.min(top + SIDE) {
+                    for column in left..columns.min(left + SIDE) {
+                        out[column * rows + row] = x[row * columns + column];
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Writes `out[j * stride + 2 * i ..][..2] = lines[i][2 * j..][..2]`: the square of pairs of two-byte elements.
 ///
 /// # Panics

@@ -3,8 +3,10 @@
 use candle_core::backend::BackendStorage as _;
 use candle_core::{CpuStorage, Layout, Result, Tensor};
 use half::bf16;
+use rayon::prelude::*;
 
 use super::{Conv, Geometry, convolve};
+use crate::cpu::buffer::unwritten;
 use crate::cpu::conv;
 use crate::cpu::kernel::{Element as _, has_bf16};
 use crate::cpu::level::Level;
@@ -22,7 +24,7 @@ impl Conv {
     ) -> Result<Tensor> {
         let geometry = self.geometry;
         let kernel = &weight.dims()[2..];
-        let mirrored = mirrored(&weight.detach(), geometry.groups)?;
+        let mirrored = mirrored(weight, geometry.groups)?;
         let mut grad = grad.clone();
         let mut padding = [(0, 0); 3];
         for axis in 0..3 {
@@ -71,13 +73,8 @@ impl Conv {
         let sizes = self.sizes(x.shape(), weight.shape())?;
         #[cfg(feature = "cuda")]
         if crate::ops::support::on_gpu(x) {
-            return crate::cuda::ops::convolution::weight_gradient(
-                &sizes,
-                &x.detach(),
-                grad,
-                weight,
-            )?
-            .to_dtype(weight.dtype());
+            return crate::cuda::ops::convolution::weight_gradient(&sizes, x, grad, weight)?
+                .to_dtype(weight.dtype());
         }
         let level = Level::current();
         let run = |xs: &CpuStorage, xl: &Layout, gs: &CpuStorage, gl: &Layout| {
@@ -91,8 +88,7 @@ impl Conv {
                 Ok((CpuStorage::F32(dw), weight.shape().clone()))
             })
         };
-        x.detach()
-            .apply_op2_no_bwd(grad, &Raw("conv-weight-gradient", run))?
+        x.apply_op2_no_bwd(grad, &Raw("conv-weight-gradient", run))?
             .to_dtype(weight.dtype())
     }
 }
@@ -104,14 +100,18 @@ fn mirrored(weight: &Tensor, groups: usize) -> Result<Tensor> {
     let run = |s: &CpuStorage, l: &Layout| {
         let out = by_dtype!(s.dtype(), T => {
             let weight: &[T] = dense(s, l)?;
-            let mut out = Vec::with_capacity(weight.len());
-            for row in 0..groups * inputs {
+            // SAFETY: every row of the result is written.
+            #[expect(unsafe_code, reason = "written below")]
+            let mut out = unsafe { unwritten::<T>(weight.len()) };
+            out.par_chunks_mut(each * taps).enumerate().for_each(|(row, out)| {
                 let (group, input) = (row / inputs, row % inputs);
-                for output in group * each..(group + 1) * each {
+                for (output, to) in (group * each..).zip(out.chunks_exact_mut(taps)) {
                     let from = &weight[(output * inputs + input) * taps..][..taps];
-                    out.extend(from.iter().rev());
+                    for (to, from) in to.iter_mut().zip(from.iter().rev()) {
+                        *to = *from;
+                    }
                 }
-            }
+            });
             T::store(out)
         });
         Ok((out, (groups * inputs, each, kt, kh, kw).into()))
@@ -151,6 +151,16 @@ fn fold_frames(dx: &Tensor, (front, behind): (usize, usize), frames: usize) -> R
 /// Sums `[B, C, ..]` over everything but the channels, in `f32`.
 pub(super) fn channel_sums(x: &Tensor) -> Result<Tensor> {
     let (batch, channels) = (x.dim(0)?, x.dim(1)?);
+    if x.device().is_cpu() {
+        let positions = x.elem_count() / (batch * channels).max(1);
+        let run = |s: &CpuStorage, l: &Layout| {
+            let sums = by_dtype!(s.dtype(), T => {
+                conv::channel_sums::<T>(dense(s, l)?, channels, positions)
+            });
+            Ok((CpuStorage::F32(sums), channels.into()))
+        };
+        return x.contiguous()?.apply_op1_no_bwd(&Raw("channel-sums", run));
+    }
     x.to_dtype(candle_core::DType::F32)?
         .reshape((batch, channels, ()))?
         .sum(2)?
