@@ -15,7 +15,7 @@ pub(crate) use data::{
 };
 pub(crate) use editing::{
     BlockEnds, ChangeArguments, DubArguments, EditArguments, EditOrder, ModelArguments,
-    PlanArguments, PlanFormat, SyncArguments,
+    PlanArguments, PlanFormat, RerenderArguments, SyncArguments,
 };
 pub(crate) use eval::{EvalArguments, LpipsName};
 pub(crate) use inspect::{BenchArguments, ForwardArguments, ModelsArguments, ModelsCommand};
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Dub(DubArguments),
     /// Give a clip a new track of the same length: move the lips
     Sync(SyncArguments),
+    /// Make a part of the picture anew for a stretch of the clip; its sound stays as it is
+    Rerender(RerenderArguments),
     /// Find the words and their times from the sound alone
     Transcribe(TranscribeArguments),
     /// Find the times of known words

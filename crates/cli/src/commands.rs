@@ -12,6 +12,7 @@ mod footage;
 pub(crate) mod forward;
 pub(crate) mod models;
 pub(crate) mod plan;
+pub(crate) mod rerender;
 mod shared;
 pub(crate) mod sync;
 pub(crate) mod train;

@@ -60,6 +60,7 @@ fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
         Command::Plan(arguments) => Some(arguments.clip.as_path()),
         Command::Sync(arguments) => Some(arguments.clip.as_path()),
         Command::Dub(arguments) => Some(arguments.clip.as_path()),
+        Command::Rerender(arguments) => Some(arguments.clip.as_path()),
         _ => None,
     };
     let settings = Settings::gather(&common, clip)?;
@@ -67,6 +68,7 @@ fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
         Command::Edit(arguments) => commands::edit::run(arguments, &settings, terminal),
         Command::Dub(arguments) => commands::dub::run(arguments, &settings, terminal),
         Command::Sync(arguments) => commands::sync::run(arguments, &settings, terminal),
+        Command::Rerender(arguments) => commands::rerender::run(arguments, &settings, terminal),
         Command::Plan(arguments) => commands::plan::run(arguments, &settings, terminal),
         Command::Transcribe(arguments) => commands::transcribe::run(&arguments),
         Command::Align(arguments) => commands::align::run(&arguments, terminal),

@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     pub(crate) steps: Option<u32>,
     pub(crate) seed: u64,
     pub(crate) audio_guidance: Option<f32>,
-    pub(crate) region: RegionName,
+    pub(crate) region: Option<RegionName>,
     pub(crate) face: Option<String>,
     pub(crate) voice: Option<String>,
     pub(crate) language: Option<String>,
@@ -82,15 +82,9 @@ impl Settings {
         let memory = common.memory.as_deref().or(file.memory.as_deref());
         let memory = memory.map(bytes).transpose()?;
         let region = match (common.region, file.region.as_deref()) {
-            (Some(region), _) => region,
-            (None, None | Some("lip")) => RegionName::Lip,
-            (None, Some("face")) => RegionName::Face,
-            (None, Some("head")) => RegionName::Head,
-            (None, Some("whole")) => RegionName::Whole,
-            (None, Some(other)) => {
-                return Err(Failure::usage(format!("there is no region `{other}`"))
-                    .with_hint("use lip, face, head or whole"));
-            }
+            (Some(region), _) => Some(region),
+            (None, Some(name)) => Some(RegionName::parse(name).map_err(Failure::usage)?),
+            (None, None) => None,
         };
         for (flag, value) in [("--from", common.from), ("--to", common.to)] {
             if let Some(value) = value.filter(|value| !(value.is_finite() && *value >= 0.0)) {

@@ -24,6 +24,7 @@ fn help_names_every_command() {
         "edit",
         "dub",
         "sync",
+        "rerender",
         "transcribe",
         "align",
         "plan",
@@ -38,6 +39,15 @@ fn help_names_every_command() {
             "{command} is missing in\n{text}"
         );
     }
+}
+
+#[test]
+fn rerender_tells_what_it_takes() {
+    let bench = Bench::new();
+    let text = bench.transcript(&["rerender", "-h"]);
+    let (own, common) = text.split_once("Common flags:").unwrap();
+    insta::assert_snapshot!(own);
+    assert!(common.contains("--region <NAME|X,Y,W,H>"), "{common}");
 }
 
 #[test]

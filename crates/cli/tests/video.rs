@@ -8,34 +8,13 @@ mod support;
 mod video_model;
 
 use diffusion::{ChaChaNoise, NoiseKey, NoiseSource, Purpose};
-use media::{Clip, OpenOptions};
 use nn::Device;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use support::Bench;
-use units::FrameIndex;
-
-fn bench() -> Bench {
-    let bench = Bench::new();
-    video_model::write(&bench.path().join("model"));
-    // A small part of the sample, so that the test is short.
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-i"])
-        .arg(support::sample().join("sample.mp4"))
-        .args(["-t", "4.8", "-vf", "scale=192:192", "-pix_fmt", "yuv420p"])
-        .arg(bench.path().join("a.mp4"))
-        .status()
-        .unwrap();
-    assert!(made.success());
-    let words = std::fs::read(support::sample().join("sample.words.json")).unwrap();
-    let mut words: Value = serde_json::from_slice(&words).unwrap();
-    let list = words["words"].as_array_mut().unwrap();
-    list.retain(|word| word["end"].as_f64().unwrap() < 4.7);
-    bench.file("a.words.json", words.to_string());
-    bench
-}
+use video_model::{bench, difference, open, picture};
 
 /// `arguments` with what all runs here share.
 fn with_model<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
@@ -51,26 +30,6 @@ fn run(bench: &Bench, arguments: &[&str]) -> Value {
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{err}");
     serde_json::from_slice(&std::fs::read(bench.path().join("r.json")).unwrap()).unwrap()
-}
-
-fn open(bench: &Bench, name: &str) -> Clip {
-    Clip::open(bench.path().join(name), &OpenOptions::default()).unwrap()
-}
-
-fn picture(clip: &Clip, frame: u64) -> Vec<u8> {
-    let mut frames = clip
-        .frames(FrameIndex(frame)..FrameIndex(frame + 1))
-        .unwrap();
-    frames.next().unwrap().unwrap().to_rgb8().data
-}
-
-fn difference(a: &[u8], b: &[u8]) -> f64 {
-    let sum: u64 = a
-        .iter()
-        .zip(b)
-        .map(|(a, b)| u64::from(a.abs_diff(*b)))
-        .sum();
-    sum as f64 / a.len() as f64
 }
 
 /// What must hold for every edit: all frames told once, recorded ones recorded, made ones made.
@@ -503,6 +462,72 @@ fn a_plan_for_a_video_model_has_its_seams() {
     assert_eq!(seam(&["--model", "ltx-13b"]), 16);
 }
 
+/// By whole latents: cuts move to frames 8k + 1, new speech is padded, and the plan says so.
+#[test]
+fn edits_by_whole_latents_keep_and_make_whole_ones() {
+    let bench = bench();
+    let latents = ["--model", "model", "--order", "latents"];
+    let plan = |edit: &[&str], more: &[&str]| {
+        let output = bench.run(&[&["plan", "a.mp4"], edit, &latents, more].concat());
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{err}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (removal, insertion) = (["--remove", "um"], ["--replace", "Tuesday=Wednesday"]);
+    let table = plan(&removal, &[]);
+    assert!(
+        table.contains("--remove \"um\": begins at 3.56 s, not 3.4")
+            && table.contains("to be whole latents"),
+        "{table}"
+    );
+    let both = [&removal[..], &insertion].concat();
+    let json: Value = serde_json::from_str(&plan(&both, &["--format", "json"])).unwrap();
+    let snapped = json["snapped"].as_array().unwrap();
+    for part in ["start", "end", "length"] {
+        assert!(
+            snapped.iter().any(|one| one["part"] == part),
+            "{part}: {snapped:?}"
+        );
+    }
+    let mut end = 0;
+    for run in json["pictures"].as_array().unwrap() {
+        if run["kind"] == "source" {
+            let source = ["start", "end"].map(|end| run["source"][end].as_u64().unwrap());
+            assert!(source[0] == 0 || source[0] % 8 == 1, "{run}");
+            assert!(source[1] == 120 || source[1] % 8 == 1, "{run}");
+            let out = [0, 1].map(|end| run["out"][end].as_u64().unwrap());
+            assert!((out[0] - end).is_multiple_of(8), "{run}");
+            end = out[1];
+        }
+    }
+
+    let order = ["--order", "latents"];
+    let report = run(&bench, &[&removal[..], &order].concat());
+    assert_eq!(check(&bench, &report), 16);
+    assert!(
+        report["warnings"]
+            .to_string()
+            .contains("to be whole latents")
+    );
+    let report = run(&bench, &[&insertion[..], &order].concat());
+    let made = check(&bench, &report);
+    assert!(made >= 16 && made.is_multiple_of(8), "{made}");
+
+    // With parts that hear, the mouths beside new frames are whole latents too.
+    video_model::write_whole_parts(&bench.path().join("whole.safetensors"));
+    let hears = ["--adapter", "whole.safetensors"];
+    let report = run(&bench, &[&insertion[..], &order, &hears].concat());
+    let mut lips = 0;
+    for span in report["spans"].as_array().unwrap() {
+        if span["kind"] == "lipsynced" {
+            let [start, end] = [0, 1].map(|end| span["source"][end].as_u64().unwrap());
+            assert!(start % 8 == 1 && (end % 8 == 1 || end == 120), "{span}");
+            lips += 1;
+        }
+    }
+    assert_eq!(lips, 2, "{}", report["spans"]);
+}
+
 #[test]
 fn what_does_not_fit_is_told() {
     let bench = bench();
@@ -537,6 +562,16 @@ fn what_does_not_fit_is_told() {
     ]);
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("--prompt is for models"), "{err}");
+    let (code, err) = told(&["plan", "a.mp4", "--remove", "um", "--order", "latents"]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("--order is for models"), "{err}");
+    let order = ["--model", "model", "--order", "latents", "-o", "out.mp4"];
+    video_model::write_whole_parts(&bench.path().join("whole.safetensors"));
+    let hears = ["--adapter", "whole.safetensors"];
+    let dub = [&["dub", "a.mp4", "--speech", "a.mp4"], &order[..], &hears].concat();
+    let (code, err) = told(&dub);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("retimes on single frames"), "{err}");
     let (code, err) = told(&with_model(&["--remove", "um", "--two-pass"]));
     assert_eq!(code, 4, "{err}");
     assert!(err.contains("no latent upsampler beside it"), "{err}");

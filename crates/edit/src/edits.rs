@@ -22,7 +22,7 @@ use units::Seconds;
 
 pub use filler_words::{FILLERS, filler_words};
 pub use fillers::{FillerConfig, fillers};
-pub use phrases::{remove, replace};
+pub use phrases::{remove, replace, time_span};
 pub use request::{Request, Wish, from_diff};
 
 /// An edit that can't be made. Edits are named as the user wrote them.

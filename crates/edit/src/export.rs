@@ -12,6 +12,7 @@ mod segments;
 mod table;
 mod timecode;
 
+use crate::latents::Snapped;
 use crate::{EditList, FrameClock, SoundClock, Timeline, Transcript};
 use serde::Serialize;
 use units::FrameRate;
@@ -57,6 +58,8 @@ pub struct Plan<'a> {
     pub edits: &'a EditList,
     /// Where everything in the output comes from.
     pub timeline: &'a Timeline,
+    /// What of the edits was moved to whole latents, where that is asked for.
+    pub snapped: &'a [Snapped],
 }
 
 impl Plan<'_> {

@@ -4,8 +4,8 @@
 //! same plan. The way through it:
 //!
 //! [`Transcript`] + [`script::Script`] → [`diff::diff`] → [`EditList`] (with [`cuts`] placed in
-//! the pauses) → [`Timeline`] (every output frame and sample accounted for) →
-//! [`latents::LatentTimeline`] for the model, [`export`] for other editors.
+//! the pauses) → [`Timeline`] (every output frame and sample accounted for) → [`export`] for other
+//! editors.
 
 pub mod anchors;
 pub mod bed;

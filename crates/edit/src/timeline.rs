@@ -65,6 +65,9 @@ pub struct TimelineConfig {
     pub lips_margin: u64,
     /// How beds are planned.
     pub bed: BedConfig,
+    /// Seams and mouths on whole latents of the recording, for edits that lie between such
+    /// ([`crate::latents::snapped`]): frames a latent.
+    pub latents: Option<TemporalStride>,
 }
 
 impl Default for TimelineConfig {
@@ -73,6 +76,7 @@ impl Default for TimelineConfig {
             seam: 4,
             lips_margin: 2,
             bed: BedConfig::default(),
+            latents: None,
         }
     }
 }
@@ -83,6 +87,15 @@ impl TimelineConfig {
         Self {
             seam: stride.frames(),
             ..Self::default()
+        }
+    }
+
+    /// Seams and mouths of whole latents of the recording: one latent each side.
+    pub fn for_latents(stride: TemporalStride) -> Self {
+        Self {
+            lips_margin: stride.frames(),
+            latents: Some(stride),
+            ..Self::for_stride(stride)
         }
     }
 }
@@ -155,7 +168,7 @@ pub enum PictureRun {
     Bed {
         /// The source frame of each output frame.
         frames: Vec<FrameIndex>,
-        /// The insertion that it belongs to; none for a stretch rendered anew.
+        /// The insertion that it belongs to.
         insertion: Option<usize>,
     },
     /// Pictures between two source frames.
@@ -243,7 +256,8 @@ pub struct Timeline {
     pub sound: Vec<SoundRun>,
     /// Output frames whose mouth is to be made anew: ascending, apart from each other.
     pub lips: Vec<Range<FrameIndex>>,
-    /// Output frames to be rendered anew in a region: ascending.
+    /// Output frames to be rendered anew in a region: ascending, apart from each other, all of them
+    /// in [`PictureRun::Source`].
     pub rerender: Vec<Range<FrameIndex>>,
     /// When every output frame is shown.
     pub clock: FrameClock,
@@ -288,18 +302,8 @@ impl Timeline {
         ];
         runs.retain(|run| !run.is_empty());
         Ok(Self {
-            pictures: vec![PictureRun::Source {
-                source: frames.clone(),
-            }],
-            sound: runs,
-            lips: vec![frames.clone()],
-            rerender: Vec::new(),
-            clock: clock.clone(),
-            edits: vec![PlacedEdit {
-                edit: 0,
-                frames,
-                time: Seconds::ZERO..clock.end(),
-            }],
+            lips: vec![frames],
+            ..Self::recorded(clock, runs)
         })
     }
 

@@ -80,6 +80,7 @@ fn with_plan(numerator: u32, denominator: u32, check: impl FnOnce(&Plan<'_>)) {
         transcript: &transcript,
         edits: &edits,
         timeline: &timeline,
+        snapped: &[],
     });
 }
 

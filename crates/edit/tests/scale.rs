@@ -11,13 +11,12 @@
 use edit::cuts::{CutConfig, Energy};
 use edit::diff::{Verdict, diff};
 use edit::edits::from_diff;
-use edit::latents::{LatentConfig, LatentTimeline};
 use edit::script::Script;
 use edit::timeline::{TimelineConfig, TimelineInput};
 use edit::{EditList, FrameClock, SoundClock, Timeline, Transcript, Word};
 use std::fmt::Write as _;
 use std::time::Instant;
-use units::{FrameRate, SampleRate, Seconds, TemporalStride};
+use units::{FrameRate, SampleRate, Seconds};
 
 const WORDS: usize = 30_000;
 const EDITS: usize = 500;
@@ -103,9 +102,6 @@ fn three_hours_with_500_edits() {
     })
     .unwrap();
     stage("timeline");
-    let latents = LatentConfig::for_stride(TemporalStride::new(4).unwrap());
-    let latents = LatentTimeline::new(timeline.frames(), &timeline.lips, &latents);
-    stage("latents");
     let all = start.elapsed();
     println!(
         "{WORDS} words, {} edits: {}; {all:.1?} in all",
@@ -115,7 +111,6 @@ fn three_hours_with_500_edits() {
 
     assert_eq!(difference.verdict, Verdict::Edited);
     assert_eq!(requests.len(), EDITS);
-    assert_eq!(latents.runs.len(), timeline.lips.len());
     assert!(timeline.lips.len() > EDITS / 2);
 }
 

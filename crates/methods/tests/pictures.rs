@@ -26,6 +26,7 @@ fn mouths(start: u64, end: u64, available: u64) -> SpanRange {
         available: frames(0, available),
         made: vec![Made::Part(MOUTH); (end - start) as usize],
         faces: vec![Some(MOUTH); available as usize],
+        grid: None,
     }
 }
 
@@ -224,4 +225,77 @@ fn latents_keep_their_recorded_past() {
     let pixels = made(&mut cut, Order::Pixels);
     let latents = made(&mut cut, Order::Latents);
     assert!(apart(&pixels, &latents) > 1e-5);
+}
+
+/// By latents, what is made hangs on the recording's own latents: how much of it may be read beyond
+/// them changes nothing, and at the recording's beginning both orders see the same.
+#[test]
+fn latents_are_those_of_the_recording_wherever_a_stretch_begins() {
+    let model = model(Build {
+        deaf: true,
+        ..Build::default()
+    });
+    let mut source = Moving::new((64, 64), 150);
+    let mut made = |own: (u64, u64), all: (u64, u64), grid: u64, order: Order| {
+        let span = SpanRange {
+            grid: Some(grid),
+            ..SpanRange::whole(frames(own.0, own.1), frames(all.0, all.1))
+        };
+        let mut span_job = job(&model, vec![span], 2);
+        span_job.order = order;
+        run(&model, &span_job, &mut source, None, None).pictures
+    };
+    // Six latents on either side are seen: frames 25 to 128.
+    let near = made((73, 81), (25, 129), 25, Order::Latents);
+    assert_eq!(near.len(), 8);
+    for (all, grid) in [((17, 129), 25), ((0, 150), 129), ((1, 137), 1)] {
+        let far = made((73, 81), all, grid, Order::Latents);
+        assert!(far == near, "{all:?}: {}", apart(&far, &near));
+    }
+    // By frames, what is seen begins with a frame of its own.
+    let pixels = made((73, 81), (25, 129), 25, Order::Pixels);
+    assert!(apart(&pixels, &near) > 1e-5);
+    for (own, all) in [((25, 33), (0, 90)), ((0, 17), (0, 90)), ((0, 12), (0, 90))] {
+        let [pixels, latents] =
+            [Order::Pixels, Order::Latents].map(|order| made(own, all, 1, order));
+        assert!(apart(&pixels, &latents) < 1e-6, "{own:?}");
+    }
+    // A shot may begin within a latent, and with what is made.
+    for (own, all) in [
+        ((41, 49), (41, 90)),
+        ((44, 57), (44, 90)),
+        ((44, 57), (42, 90)),
+    ] {
+        let found = made(own, all, 41, Order::Latents);
+        let numbers: Vec<u64> = found.iter().map(|made| made.frame.0).collect();
+        assert_eq!(numbers, (own.0..own.1).collect::<Vec<u64>>());
+    }
+}
+
+#[test]
+fn a_stopped_run_on_whole_latents_goes_on() {
+    let model = model(Build {
+        width: 4,
+        ..Build::default()
+    });
+    let mel = sound(0, 400);
+    let mut source = Moving::new((64, 96), 90);
+    // Two latents of new pictures between recorded ones that did not follow each other, and mouths beside them.
+    for frame in &mut source.order[49..] {
+        *frame += 24;
+    }
+    let mut made = vec![Made::Part(MOUTH); 8];
+    made.extend([Made::Whole; 16]);
+    made.extend([Made::Part(MOUTH); 8]);
+    let span = SpanRange {
+        made,
+        faces: Vec::new(),
+        grid: Some(25),
+        ..SpanRange::whole(frames(25, 57), frames(0, 89))
+    };
+    let mut span_job = job(&model, vec![span], 3);
+    span_job.order = Order::Latents;
+    let kept = goes_on_everywhere(&model, &span_job, &mut source, Some(&mel));
+    assert_eq!(kept.pictures.len(), 32);
+    assert!(kept.states.len() > 3);
 }

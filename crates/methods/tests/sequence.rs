@@ -24,6 +24,7 @@ const GRID: Grid = Grid {
     columns: 3,
     spatial_stride: 32,
     temporal_stride: 8,
+    first: 0,
     rate: 24.0,
 };
 

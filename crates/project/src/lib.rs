@@ -1,4 +1,4 @@
-//! Jobs: the pipelines `edit`, `sync` and `dub`, each one file, with resume, progress and a report.
+//! Jobs: the pipelines `edit`, `sync`, `dub` and `rerender`, each one file, with resume, progress and a report.
 //!
 //! A pipeline wires the other crates together in the order in which a clip flows: read, align, plan, speak,
 //! track, generate, render. What it finishes is kept in a job folder beside the output until the output stands.
@@ -19,14 +19,16 @@ pub use job::{Job, JobKey};
 
 pub use observer::{Observer, Silent, Stage};
 pub use openings::mouth_openings;
-pub use pipelines::{EditPlan, PlanFormat, align, dub, edit, format_transcript, plan, sync};
+pub use pipelines::{
+    EditPlan, PlanFor, PlanFormat, align, dub, edit, format_transcript, plan, rerender, sync,
+};
 pub use report::{
     Report, ReportEdit, ReportInput, ReportModel, ReportOutput, ReportSpan, SpanKind,
     peak_memory_bytes,
 };
 pub use request::{
-    ChangeRequest, DubRequest, FaceRequest, LoraRequest, Precision, RegionRequest, RenderRequest,
-    VideoRequest,
+    ChangeRequest, DubRequest, FaceRequest, LoraRequest, PixelBox, Precision, RegionRequest,
+    RenderRequest, VideoRequest,
 };
 
 pub use video_files::{VideoFiles, video_files};

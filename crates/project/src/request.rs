@@ -1,6 +1,7 @@
 //! What a job is asked to do, as plain data: the command line, the web editor and the queue all speak this.
 
 use crate::VideoFiles;
+use std::fmt;
 use std::path::PathBuf;
 use units::Seconds;
 
@@ -28,16 +29,43 @@ pub enum RegionRequest {
     Head,
     /// The whole picture.
     Whole,
+    /// A box that stays where it is.
+    Box(PixelBox),
+}
+
+/// A box of the picture as displayed, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PixelBox {
+    /// Columns to the left of it.
+    pub left: u32,
+    /// Rows above it.
+    pub top: u32,
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
 }
 
 impl RegionRequest {
-    /// The region's name.
-    pub fn name(self) -> &'static str {
+    /// Whether it goes with a face.
+    pub fn of_face(self) -> bool {
+        matches!(self, Self::Lip | Self::Face | Self::Head)
+    }
+}
+
+impl fmt::Display for RegionRequest {
+    /// As `--region` takes it.
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lip => "lip",
-            Self::Face => "face",
-            Self::Head => "head",
-            Self::Whole => "whole",
+            Self::Lip => text.write_str("lip"),
+            Self::Face => text.write_str("face"),
+            Self::Head => text.write_str("head"),
+            Self::Whole => text.write_str("whole"),
+            Self::Box(own) => write!(
+                text,
+                "{},{},{},{}",
+                own.left, own.top, own.width, own.height
+            ),
         }
     }
 }

@@ -13,16 +13,43 @@ pub(crate) enum DtypeName {
 }
 
 /// The part of the picture that is made anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RegionName {
-    /// The lower face
+    /// The lower face.
     Lip,
-    /// The whole face
+    /// The whole face.
     Face,
-    /// The head with its hair
+    /// The head with its hair.
     Head,
-    /// The whole picture
+    /// The whole picture.
     Whole,
+    /// The hands, which nothing here can find.
+    Hands,
+    /// Left edge, top edge, width, height.
+    Box([u32; 4]),
+}
+
+impl RegionName {
+    /// Reads a region as it is written on the command line and in settings files.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "lip" => Self::Lip,
+            "face" => Self::Face,
+            "head" => Self::Head,
+            "whole" => Self::Whole,
+            "hands" => Self::Hands,
+            _ => {
+                let numbers: Option<Vec<u32>> = text
+                    .split(',')
+                    .map(|part| part.trim().parse().ok())
+                    .collect();
+                let own = numbers.and_then(|numbers| <[u32; 4]>::try_from(numbers).ok());
+                return own.map(Self::Box).ok_or_else(|| {
+                    format!("there is no region `{text}`; use lip, face, head, whole or a box x,y,w,h in pixels")
+                });
+            }
+        })
+    }
 }
 
 /// Flags common to all commands. Every one can also be set by a `REWORD_*` variable or in `reword.toml`.
@@ -66,8 +93,9 @@ pub(crate) struct CommonArguments {
     )]
     pub(crate) audio_guidance: Option<f32>,
 
-    /// The part of the picture that is made anew [default: lip]
-    #[arg(long, global = true, env = "REWORD_REGION", value_enum)]
+    /// The part of the picture that is made anew: lip (the lower face), face, head (with its hair), whole, or a box
+    /// x,y,w,h in pixels: left edge, top edge, width, height [default: lip; `rerender` has none]
+    #[arg(long, global = true, env = "REWORD_REGION", value_name = "NAME|X,Y,W,H", value_parser = RegionName::parse)]
     pub(crate) region: Option<RegionName>,
 
     /// Which face: its number from the left, counted from 1, or a point `x,y` on it [default: the one that speaks]

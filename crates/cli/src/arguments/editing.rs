@@ -1,4 +1,4 @@
-//! `edit`, `plan`, `dub`, `sync`.
+//! `edit`, `plan`, `dub`, `sync`, `rerender`.
 
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -80,7 +80,7 @@ pub(crate) struct ModelArguments {
     #[arg(long, value_enum)]
     pub(crate) block_ends: Option<BlockEnds>,
 
-    /// What a video model's encoder sees before the recorded frames behind an edit
+    /// Whether edits fall on frames or between whole latents of a video model
     #[arg(long, value_enum, default_value_t)]
     pub(crate) order: EditOrder,
 
@@ -98,13 +98,13 @@ pub(crate) enum BlockEnds {
     Circular,
 }
 
-/// What the encoder sees before the recorded frames behind an edit.
+/// What is laid out when pictures are edited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EditOrder {
-    /// The frames that the output shows there
+    /// Frames: edits fall where they are asked for
     #[default]
     Pixels,
-    /// The frames that the recording shows before them, as if its latents were moved
+    /// The recording's latents of eight frames: cuts move to their borders, new speech is padded to their length
     Latents,
 }
 
@@ -150,6 +150,10 @@ pub(crate) struct PlanArguments {
     #[command(flatten)]
     pub(crate) change: ChangeArguments,
 
+    /// Whether edits fall on frames or between whole latents, for models that make whole pictures
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) order: EditOrder,
+
     /// How the plan is printed
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: PlanFormat,
@@ -173,6 +177,24 @@ pub(crate) struct SyncArguments {
     pub(crate) model: ModelArguments,
 
     /// Where the result goes [default: beside the clip, as NAME.synced.mp4]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// `reword rerender`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RerenderArguments {
+    /// The video
+    pub(crate) clip: PathBuf,
+
+    /// The stretch that is made anew, in seconds, such as 3.2-4.0; it grows to the model's whole latents
+    #[arg(long, value_name = "A-B")]
+    pub(crate) span: String,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArguments,
+
+    /// Where the result goes [default: beside the clip, as NAME.rerendered.mp4]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

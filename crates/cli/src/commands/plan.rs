@@ -1,7 +1,7 @@
 //! `reword plan`: what `edit` would do, for people, programs and other editors.
 
 use super::shared;
-use crate::arguments::{PlanArguments, PlanFormat};
+use crate::arguments::{EditOrder, PlanArguments, PlanFormat};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
@@ -15,11 +15,16 @@ pub(crate) fn run(
     let change = shared::change(arguments.change, settings)?;
     let face = shared::face(settings)?;
     let of_pictures = super::models::makes_pictures(settings.model.as_deref())?;
+    let model = match (of_pictures, arguments.order) {
+        (true, order) => project::PlanFor::Pictures(shared::order(order)),
+        (false, EditOrder::Pixels) => project::PlanFor::Mouths,
+        (false, EditOrder::Latents) => return Err(shared::not_for_video("--order")),
+    };
     let plan = project::plan(
         &arguments.clip,
         &change,
         face,
-        of_pictures,
+        model,
         &mut terminal.progress(),
     )?;
     let format = match arguments.format {

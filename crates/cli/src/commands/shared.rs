@@ -7,8 +7,8 @@ use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
 use project::{
-    ChangeRequest, FaceRequest, LoraRequest, Precision, RegionRequest, RenderRequest, Report,
-    VideoRequest,
+    ChangeRequest, FaceRequest, LoraRequest, PixelBox, Precision, RegionRequest, RenderRequest,
+    Report, VideoRequest,
 };
 use std::fs;
 use std::io::{Read, Write};
@@ -160,10 +160,7 @@ pub(crate) fn render_request(
     if files.is_none()
         && let Some((flag, _)) = for_video.iter().find(|(_, given)| *given)
     {
-        return Err(
-            Failure::usage(format!("{flag} is for models that make whole pictures"))
-                .with_hint("give one with --model, such as ltx-13b"),
-        );
+        return Err(not_for_video(flag));
     }
     let guidance = weight("--guidance", arguments.guidance)?;
     let stg = weight("--stg", arguments.stg)?;
@@ -179,10 +176,7 @@ pub(crate) fn render_request(
             BlockEnds::Averaged => diffusion::Ends::Averaged,
             BlockEnds::Circular => diffusion::Ends::Circular,
         }),
-        order: match arguments.order {
-            EditOrder::Pixels => methods::ltx_video::Order::Pixels,
-            EditOrder::Latents => methods::ltx_video::Order::Latents,
-        },
+        order: order(arguments.order),
         guidance,
         stg,
     });
@@ -195,12 +189,7 @@ pub(crate) fn render_request(
         steps: settings.steps,
         seed: settings.seed,
         audio_guidance: settings.audio_guidance,
-        region: match settings.region {
-            RegionName::Lip => RegionRequest::Lip,
-            RegionName::Face => RegionRequest::Face,
-            RegionName::Head => RegionRequest::Head,
-            RegionName::Whole => RegionRequest::Whole,
-        },
+        region: region(settings.region)?,
         face: face(settings)?,
         preview: settings.preview,
         from: settings.from.map(Seconds),
@@ -212,6 +201,43 @@ pub(crate) fn render_request(
         },
         device: settings.device.clone(),
         resume: settings.resume,
+    })
+}
+
+/// A flag that is for models that make whole pictures, with another one.
+pub(crate) fn not_for_video(flag: &str) -> Failure {
+    Failure::usage(format!("{flag} is for models that make whole pictures"))
+        .with_hint("give one with --model, such as ltx-13b")
+}
+
+/// What is laid out, as a job wants it.
+pub(crate) fn order(order: EditOrder) -> methods::ltx_video::Order {
+    match order {
+        EditOrder::Pixels => methods::ltx_video::Order::Pixels,
+        EditOrder::Latents => methods::ltx_video::Order::Latents,
+    }
+}
+
+/// The region as a job wants it.
+fn region(name: Option<RegionName>) -> Result<RegionRequest, Failure> {
+    Ok(match name {
+        None | Some(RegionName::Lip) => RegionRequest::Lip,
+        Some(RegionName::Face) => RegionRequest::Face,
+        Some(RegionName::Head) => RegionRequest::Head,
+        Some(RegionName::Whole) => RegionRequest::Whole,
+        Some(RegionName::Hands) => {
+            return Err(
+                Failure::usage("nothing here finds hands in a picture, only faces").with_hint(
+                    "give a box around them in pixels, as they are in the whole span: --region x,y,w,h",
+                ),
+            );
+        }
+        Some(RegionName::Box([left, top, width, height])) => RegionRequest::Box(PixelBox {
+            left,
+            top,
+            width,
+            height,
+        }),
     })
 }
 

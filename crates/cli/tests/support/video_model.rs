@@ -1,7 +1,10 @@
 //! A small LTX-Video with random weights in the official layout: one file with transformer and autoencoder, its configs
-//! in the header, with `text_encoder` and `tokenizer` beside it.
+//! in the header, with `text_encoder` and `tokenizer` beside it; and a clip to try it on.
+#![allow(dead_code, reason = "every test file uses its own part")]
 
+use super::support::{self, Bench};
 use diffusion::{ChaChaNoise, NoiseKey, NoiseSource, Purpose};
+use media::{Clip, OpenOptions};
 use models::TensorShapes;
 use models::ltx::{TransformerConfig, UpsamplerConfig, VaeConfig};
 use models::mel_encoder::MelEncoderConfig;
@@ -11,6 +14,8 @@ use nn::{Device, Tensor};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
+use units::FrameIndex;
 
 /// Both networks' configs as the official header has them.
 fn config() -> Value {
@@ -59,6 +64,48 @@ fn filled(shapes: &TensorShapes, prefix: &str) -> BTreeMap<String, Tensor> {
         .zip(shapes)
         .map(|(index, (name, shape))| (format!("{prefix}{name}"), values(name, index, shape)))
         .collect()
+}
+
+/// A folder with the model, and a part of the sample clip that is small enough for a short test.
+pub(crate) fn bench() -> Bench {
+    let bench = Bench::new();
+    write(&bench.path().join("model"));
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(support::sample().join("sample.mp4"))
+        .args(["-t", "4.8", "-vf", "scale=192:192", "-pix_fmt", "yuv420p"])
+        .arg(bench.path().join("a.mp4"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let words = std::fs::read(support::sample().join("sample.words.json")).unwrap();
+    let mut words: Value = serde_json::from_slice(&words).unwrap();
+    let list = words["words"].as_array_mut().unwrap();
+    list.retain(|word| word["end"].as_f64().unwrap() < 4.7);
+    bench.file("a.words.json", words.to_string());
+    bench
+}
+
+pub(crate) fn open(bench: &Bench, name: &str) -> Clip {
+    Clip::open(bench.path().join(name), &OpenOptions::default()).unwrap()
+}
+
+/// A frame's pixels, row by row.
+pub(crate) fn picture(clip: &Clip, frame: u64) -> Vec<u8> {
+    let mut frames = clip
+        .frames(FrameIndex(frame)..FrameIndex(frame + 1))
+        .unwrap();
+    frames.next().unwrap().unwrap().to_rgb8().data
+}
+
+/// The mean difference of two pictures' values.
+pub(crate) fn difference(a: &[u8], b: &[u8]) -> f64 {
+    let sum: u64 = a
+        .iter()
+        .zip(b)
+        .map(|(a, b)| u64::from(a.abs_diff(*b)))
+        .sum();
+    sum as f64 / a.len() as f64
 }
 
 /// Writes the folder.

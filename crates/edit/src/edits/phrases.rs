@@ -133,8 +133,8 @@ fn match_at(wanted: &[String], words: &[Vec<String>], start: usize) -> Option<us
     None
 }
 
-/// `12.4-13.1` as times; anything else is words.
-fn time_span(value: &str) -> Option<Range<Seconds>> {
+/// `12.4-13.1` as times; nothing for other text.
+pub fn time_span(value: &str) -> Option<Range<Seconds>> {
     let (from, to) = value.trim().split_once(['-', '–'])?;
     let time = |text: &str| -> Option<Seconds> {
         let text = text.trim();

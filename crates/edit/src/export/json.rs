@@ -2,6 +2,7 @@
 
 use super::{ClipRef, Plan, Row, table};
 use crate::edits::MovedCut;
+use crate::latents::Snapped;
 use crate::{PictureRun, SoundRun};
 use serde::Serialize;
 use std::ops::Range;
@@ -23,6 +24,7 @@ struct Form<'a> {
     output: Output,
     edits: Vec<Row>,
     moved_cuts: &'a [MovedCut],
+    snapped: &'a [Snapped],
     pictures: Vec<Placed<'a, PictureRun>>,
     sound: Vec<Placed<'a, SoundRun>>,
     lips: &'a [Range<FrameIndex>],
@@ -57,6 +59,7 @@ pub fn json(plan: &Plan<'_>) -> Result<String, JsonError> {
         },
         edits: table(plan),
         moved_cuts: plan.edits.moved(),
+        snapped: plan.snapped,
         pictures: timeline
             .picture_runs()
             .map(|(out, run)| Placed {

@@ -20,13 +20,14 @@ pub(super) struct Work {
 /// both streams move naturally throughout.
 pub(super) fn runs(pieces: &[Pictures], input: &TimelineInput<'_>) -> (Vec<PictureRun>, Work) {
     let shown: Vec<&Pictures> = pieces.iter().filter(|piece| piece.count() > 0).collect();
-    let mut widths = vec![0_u64; shown.len() + 1];
-    for (index, pair) in shown.windows(2).enumerate() {
-        if let [left, right] = pair
-            && let Some(width) = widths.get_mut(index + 1)
-        {
-            *width = width_between(left, right, input);
-        }
+    // At every place where pieces meet, the frames that dissolve before and behind it.
+    let mut widths = vec![(0_u64, 0_u64)];
+    for pair in shown.windows(2) {
+        let taken = widths.last().map_or(0, |(_, right)| *right);
+        widths.push(match pair {
+            [left, right] => widths_between(left, right, taken, input),
+            _ => (0, 0),
+        });
     }
     let mut output = Builder {
         runs: Vec::new(),
@@ -35,10 +36,10 @@ pub(super) fn runs(pieces: &[Pictures], input: &TimelineInput<'_>) -> (Vec<Pictu
     };
     for (index, piece) in shown.iter().enumerate() {
         let width = |at: usize| widths.get(at).copied().unwrap_or_default();
-        let (before, after) = (width(index), width(index + 1));
+        let ((_, before), after) = (width(index), width(index + 1));
         match piece {
             Pictures::Kept { source, anew } => {
-                let inner = source.start + before..source.end - after;
+                let inner = source.start + before..source.end - after.0;
                 output.kept(inner, *anew);
                 if let Some(Pictures::Kept { source: next, .. }) = shown.get(index + 1) {
                     output.seam(source.end, next.start, after);
@@ -55,31 +56,47 @@ pub(super) fn runs(pieces: &[Pictures], input: &TimelineInput<'_>) -> (Vec<Pictu
     (output.runs, output.work)
 }
 
-/// Frames that dissolve each side of where two pieces meet.
-fn width_between(left: &Pictures, right: &Pictures, input: &TimelineInput<'_>) -> u64 {
+/// Frames that dissolve on either side of where two pieces meet. `taken` are the first of the left one, which dissolve
+/// with what is before it.
+fn widths_between(
+    left: &Pictures,
+    right: &Pictures,
+    taken: u64,
+    input: &TimelineInput<'_>,
+) -> (u64, u64) {
     let (Pictures::Kept { source: left, .. }, Pictures::Kept { source: right, .. }) = (left, right)
     else {
-        return 0;
+        return (0, 0);
     };
     if left.end == right.start {
-        return 0;
+        return (0, 0);
     }
     // Another shot is a cut already, and looks like one.
     let shot = input.shot_of(left.end - 1);
     if !shot.contains(&right.start) {
-        return 0;
+        return (0, 0);
+    }
+    let length = |source: &Range<FrameIndex>| source.end.since(source.start);
+    let (before, behind) = (left.end.since(shot.start), shot.end.since(right.start));
+    let seam = input.config.seam;
+    if input.config.latents.is_some() {
+        // The first frame of all is a latent of its own, which stays.
+        let first = u64::from(left.start == FrameIndex::ZERO).max(taken);
+        let free = length(left).saturating_sub(first);
+        return (
+            seam.min(free).min(before),
+            seam.min(length(right)).min(behind),
+        );
     }
     let removed = right.start.since(left.end).max(1);
-    let length = |source: &Range<FrameIndex>| source.end.since(source.start);
-    input
-        .config
-        .seam
+    let width = seam
         .min(removed)
         // Half of a run at most: its other half may belong to the next seam.
         .min(length(left) / 2)
         .min(length(right) / 2)
-        .min(left.end.since(shot.start))
-        .min(shot.end.since(right.start))
+        .min(before)
+        .min(behind);
+    (width, width)
 }
 
 struct Builder {
@@ -100,28 +117,22 @@ impl Builder {
         if source.end <= source.start {
             return;
         }
-        if !anew {
-            self.push(PictureRun::Source { source });
-            return;
+        let output = self.push(PictureRun::Source { source });
+        if anew {
+            self.work.anew.push(output);
         }
-        let frames = (source.start.0..source.end.0).map(FrameIndex).collect();
-        let output = self.push(PictureRun::Bed {
-            frames,
-            insertion: None,
-        });
-        self.work.anew.push(output);
     }
 
-    /// `width` frames each side of the place where `end` (one past the left run) meets `start`.
-    fn seam(&mut self, end: FrameIndex, start: FrameIndex, width: u64) {
-        if width == 0 {
+    /// `left` frames before and `right` ones behind the place where `end` (one past the left run) meets `start`.
+    fn seam(&mut self, end: FrameIndex, start: FrameIndex, (left, right): (u64, u64)) {
+        if left + right == 0 {
             return;
         }
-        let frames = (0..2 * width)
+        let frames = (0..left + right)
             .map(|index| SeamFrame {
-                a: end - width + index,
-                b: start - width + index,
-                weight: (index as f32 + 0.5) / (2 * width) as f32,
+                a: end - left + index,
+                b: start - left + index,
+                weight: (index as f32 + 0.5) / (left + right) as f32,
             })
             .collect();
         let output = self.push(PictureRun::Seam {

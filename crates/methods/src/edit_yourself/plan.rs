@@ -18,6 +18,8 @@ pub struct Stretch {
     /// Recorded latents behind that the last block carries.
     pub trail: usize,
     stride: usize,
+    /// Frames of latent 0: one, or as many as of the others where it is not the first of a video.
+    opening: u64,
 }
 
 /// Latents that are denoised together.
@@ -61,7 +63,56 @@ impl Stretch {
             available,
             made,
             stride,
+            opening: 1,
         }
+    }
+
+    /// The same on the latents of a video that is encoded already, one of which begins at the frame
+    /// `grid`: up to `context` whole latents at either side, and no latent of one frame but the
+    /// video's own first, which is what a single frame in front of whole latents is taken for.
+    pub fn on_grid(
+        frames: Range<u64>,
+        available: Range<u64>,
+        grid: u64,
+        stride: usize,
+        context: usize,
+    ) -> Self {
+        let s = stride as i64;
+        let [from, to, begin, end, grid] = [
+            frames.start,
+            frames.end,
+            available.start,
+            available.end,
+            grid,
+        ]
+        .map(|n| n as i64);
+        // Where the first latent to make begins; that may be in front of what is available.
+        let first_made = grid + (from - grid).div_euclid(s) * s;
+        let before = first_made - begin;
+        if before == 1 - s {
+            // It is the video's first frame.
+            return Self::new(frames, available, stride, context, 0);
+        }
+        let made = (to - first_made + s - 1) / s;
+        let whole = (before.max(0) / s).min(context as i64);
+        let has_origin = before == whole * s + 1 && whole < context as i64;
+        let lead = whole as usize + usize::from(has_origin);
+        let behind = (end - first_made - made * s).max(0) / s;
+        Self {
+            first: (first_made - whole * s - i64::from(has_origin)).max(0) as u64,
+            made: lead..lead + made as usize,
+            lead,
+            trail: (behind as usize).min(context),
+            frames,
+            available,
+            stride,
+            opening: if has_origin { 1 } else { stride as u64 },
+        }
+    }
+
+    /// The place of latent 0 in a video whose first latent, and no other, has one frame.
+    pub fn place(&self) -> usize {
+        usize::from(self.opening > 1)
     }
 
     /// All latents, from the first of the stretch to the last one carried.
@@ -69,28 +120,31 @@ impl Stretch {
         self.made.end + self.trail
     }
 
-    /// Frames of a latent, in order; the first latent has one.
+    /// Frames of a latent, in order.
     pub fn frames_of(&self, latent: usize) -> Range<u64> {
         let s = self.stride as u64;
+        let second = self.first + self.opening;
         match latent as u64 {
-            0 => self.first..self.first + 1,
-            n => self.first + s * (n - 1) + 1..self.first + s * n + 1,
+            0 => self.first..second,
+            n => second + s * (n - 1)..second + s * n,
         }
     }
 
     /// The latent that a frame belongs to.
     pub fn latent_of(&self, frame: u64) -> usize {
-        frame
-            .saturating_sub(self.first)
-            .div_ceil(self.stride as u64) as usize
+        match frame.checked_sub(self.first + self.opening) {
+            None => 0,
+            Some(behind) => (behind / self.stride as u64) as usize + 1,
+        }
     }
 
     /// Frames that the sound of a latent is taken at: its own, or its one frame `s` times.
     pub fn sound_frames(&self, latent: usize) -> Vec<u64> {
-        if latent == 0 {
-            vec![self.first; self.stride]
+        let frames = self.frames_of(latent);
+        if frames.end - frames.start == 1 {
+            vec![frames.start; self.stride]
         } else {
-            self.frames_of(latent).collect()
+            frames.collect()
         }
     }
 
@@ -160,6 +214,58 @@ mod tests {
                 prop_assert!(stretch.frames_of(stretch.latents() - 1).end <= available.end);
             }
         }
+    }
+
+    proptest! {
+        /// A recording's latents are 0, then 1..=s, s+1..=2s, and so on, wherever it is shown.
+        #[test]
+        fn on_a_grid_every_latent_is_one_of_the_recordings(
+            shown in 0_u64..60, before in 0_u64..120, length in 1_u64..100, after in 0_u64..60,
+            stride in 2_usize..9, context in 1_usize..7, from_origin in any::<bool>(),
+        ) {
+            let s = stride as u64;
+            // The recorded frame that output frame `shown` shows.
+            let recorded = if from_origin { 0 } else { 1 + s * 3 };
+            let frames = shown + before..shown + before + length;
+            let available = shown..frames.end + after;
+            let grid = if from_origin { shown + 1 } else { shown };
+            let stretch = Stretch::on_grid(frames.clone(), available.clone(), grid, stride, context);
+            prop_assert!(stretch.lead <= context && stretch.trail <= context);
+            prop_assert!(stretch.first >= available.start);
+            prop_assert_eq!(stretch.made.start, stretch.lead);
+            for latent in 0..stretch.latents() {
+                let own = stretch.frames_of(latent);
+                let place = own.start - shown + recorded;
+                if own.end - own.start == 1 {
+                    prop_assert_eq!((place, latent, stretch.place()), (0, 0, 0));
+                } else {
+                    prop_assert_eq!((place % s, own.end - own.start), (1, s));
+                }
+                for frame in own.clone() {
+                    prop_assert_eq!(stretch.latent_of(frame), latent);
+                }
+                let made = own.start < frames.end && frames.start < own.end;
+                prop_assert_eq!(made, stretch.made.contains(&latent), "latent {}", latent);
+                if !made {
+                    prop_assert!(available.start <= own.start && own.end <= available.end);
+                }
+            }
+            // As much recorded context as there is, up to what is wanted.
+            let whole = (stretch.frames_of(stretch.made.start).start - available.start).div_ceil(s);
+            prop_assert_eq!(stretch.lead as u64, whole.min(context as u64));
+        }
+    }
+
+    #[test]
+    fn a_grid_may_begin_before_what_is_available() {
+        // A shot that begins in the middle of a latent: its frames 43 and 44 belong to another.
+        let stretch = Stretch::on_grid(45..60, 45..90, 43, 8, 3);
+        assert_eq!(
+            (stretch.first, stretch.made.clone(), stretch.trail),
+            (43, 0..3, 2)
+        );
+        assert_eq!(stretch.frames_of(2), 59..67);
+        assert_eq!((stretch.lead, stretch.place()), (0, 1));
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Source<'_> {
                 .masks
                 .get(latent)
                 .map_or_else(Vec::new, |mask| mask.known(cells));
-            add(self.clean, latent, &known, index)?;
+            add(self.clean, latent, &known, index + self.grid.first as i64)?;
         }
         Ok(Front {
             tokens: if parts.is_empty() {
@@ -170,6 +170,7 @@ mod tests {
             columns: 2,
             spatial_stride: 32,
             temporal_stride: 8,
+            first: 0,
             rate: 8.0,
         }
     }

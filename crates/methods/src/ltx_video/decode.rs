@@ -19,7 +19,7 @@ use crate::error::{MethodError, Result};
 
 /// Latents that are decoded at once, and those around them that are read with them.
 const DECODED: usize = 2;
-const HALO: usize = 3;
+pub(super) const HALO: usize = 3;
 
 /// Pixels that are decoded at once: larger pictures are decoded in bands of rows, each equal to its part of the whole.
 const BAND: usize = 1 << 19;
@@ -119,6 +119,19 @@ impl Run<'_> {
                 grid.rows,
                 grid.columns,
             ))?;
+            // In the middle of a video, the first latent held gives one frame only: where it is wanted
+            // whole, it stands twice.
+            let (part, held) = if stretch.place() == 1 && held.start == own.start {
+                (
+                    Tensor::cat(&[&part.narrow(2, 0, 1)?, &part], 2)?,
+                    held.start..held.end + 1,
+                )
+            } else {
+                (
+                    part,
+                    held.start + stretch.place()..held.end + stretch.place(),
+                )
+            };
             let video = self.decoded(stretch, grid, &part, held, frames.clone(), &whole)?;
             for frame in frames.clone() {
                 let latent = stretch.latent_of(frame);
@@ -132,7 +145,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Frames of a part of the picture, `[1, 3, F, H, W]` in 0..1.
+    /// Frames of a part of the picture, `[1, 3, F, H, W]` in 0..1; `held` are the places of the latents
+    /// in a video that begins with one of one frame.
     fn decoded(
         &self,
         stretch: &Stretch,
@@ -147,7 +161,7 @@ impl Run<'_> {
         let timestep = Tensor::new(&timestep, latents.device())?;
         let patch = vae.config().patch_size;
         let latents = vae.unnormalise(latents)?;
-        let local = |frame: u64| (frame - stretch.first) as usize;
+        let local = |frame: u64| (frame - stretch.first) as usize + stretch.place();
         // Parts begin at cells, which are whole patches.
         let across = Span {
             start: part.columns.start,

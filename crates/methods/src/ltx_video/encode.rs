@@ -82,23 +82,35 @@ impl Encoding<'_> {
         // Behind the last latent with something recorded there is nothing to encode.
         let last = masks.iter().rposition(|mask| !mask.is_whole());
         let mut latents = Vec::with_capacity(masks.len());
-        let mut follows_whole = false;
+        let by_latents = self.order == Order::Latents;
+        // Whether the recording's past has to be shown to the encoder first.
+        let mut apart = by_latents && stretch.place() > 0;
         for (latent, mask) in masks
             .iter()
             .enumerate()
             .take(last.map_or(0, |last| last + 1))
         {
-            if self.order == Order::Latents && follows_whole && !mask.is_whole() {
+            if by_latents && mask.is_whole() {
+                latents.push(empty.clone());
+                apart = true;
+                continue;
+            }
+            if apart {
                 stream = self.vae.encoder().stream();
                 let first = stretch.frames_of(latent).start;
-                if let Some(past) = self.past(first, source)? {
-                    stream.push(&past)?;
-                }
+                let past = if let Some(past) = self.past(first, source)? {
+                    past
+                } else {
+                    // Nothing is known of it: as if the picture had stood still.
+                    let shown = first.max(stretch.available.start);
+                    self.video(&[self.picture(span, shown, source, fill)?])?
+                };
+                stream.push(&past)?;
             }
-            follows_whole = mask.is_whole();
+            apart = false;
             let mut pictures = Vec::new();
             for frame in stretch.frames_of(latent) {
-                let frame = frame.min(stretch.available.end - 1);
+                let frame = frame.clamp(stretch.available.start, stretch.available.end - 1);
                 pictures.push(self.picture(span, frame, source, fill)?);
             }
             let video = self.video(&pictures)?;

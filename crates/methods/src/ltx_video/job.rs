@@ -49,6 +49,10 @@ pub struct SpanRange {
     /// Where each of `available` shows the speaker's lower face as recorded, if it does; nowhere
     /// where this is empty.
     pub faces: Vec<Option<Area>>,
+    /// For [`Order::Latents`], a frame at which one of the recording's latents of several frames
+    /// begins; `available` then begins with a latent, or with the recording's first frame. None
+    /// where the span begins one.
+    pub grid: Option<u64>,
 }
 
 impl SpanRange {
@@ -59,6 +63,7 @@ impl SpanRange {
             available,
             made: Vec::new(),
             faces: Vec::new(),
+            grid: None,
         }
     }
 
@@ -81,16 +86,15 @@ impl SpanRange {
     }
 }
 
-/// What the encoder has seen before a recorded latent that stands behind an edit.
+/// What a recorded latent is, and what the encoder has seen before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// What the output shows there: its frames are laid out first, and encoded as they follow each
-    /// other.
+    /// Eight frames as the output shows them, wherever edits fall: its frames are laid out first, and
+    /// encoded as they follow each other.
     #[default]
     Pixels,
-    /// What the recording shows before it, as if the recording were encoded first and its latents
-    /// moved, which is how the paper edits. Edits still land on their frames: whole latents are
-    /// neither inserted nor removed.
+    /// One of the recording's own latents, which is encoded first and its latents moved: how the
+    /// paper edits (EditYourself 3.3). Edits have to fall between latents.
     Latents,
 }
 
@@ -188,6 +192,7 @@ impl SpanJob {
                 available,
                 made,
                 faces,
+                grid: _,
             } = span;
             let told = format!("the span {}..{}", frames.start.0, frames.end.0);
             if frames.start >= frames.end {

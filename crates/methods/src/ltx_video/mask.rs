@@ -179,6 +179,7 @@ mod tests {
         columns: 5,
         spatial_stride: 32,
         temporal_stride: 8,
+        first: 0,
         rate: 25.0,
     };
 

@@ -23,8 +23,10 @@ pub struct Grid {
     pub columns: usize,
     /// Pixels a cell, a side.
     pub spatial_stride: usize,
-    /// Frames a latent; the first has one.
+    /// Frames a latent; the first of a video has one.
     pub temporal_stride: usize,
+    /// The place of latent 0 in a video: 0, or 1 for latents from the middle of one.
+    pub first: usize,
     /// Frames a second.
     pub rate: f64,
 }
@@ -37,9 +39,10 @@ impl Grid {
 
     /// Places of the tokens of some latents, latent by latent.
     pub fn positions(&self, latents: &[usize], causal: bool) -> Vec<Position> {
+        let place = |latent: &usize| (latent + self.first) as i64;
         let seconds: Vec<f64> = latents
             .iter()
-            .map(|n| latent_seconds(*n as i64, self.temporal_stride, self.rate, causal))
+            .map(|n| latent_seconds(place(n), self.temporal_stride, self.rate, causal))
             .collect();
         grid_positions(&seconds, self.rows, self.columns, self.spatial_stride)
     }

@@ -15,8 +15,9 @@ use models::ltx::Caption;
 use units::FrameIndex;
 
 use super::beside::{Beside, Faces};
+use super::decode::HALO;
 use super::encode::{Encoded, Encoding, face_cells};
-use super::job::{PictureSource, SpanJob, SpanObserver, SpanProgress, SpanRange};
+use super::job::{Order, PictureSource, SpanJob, SpanObserver, SpanProgress, SpanRange};
 use super::model::LtxVideo;
 use super::sequence::{Grid, Sequence, SequenceSound};
 use super::two_pass::second_pass;
@@ -149,13 +150,24 @@ struct Place<'a> {
     steps: usize,
 }
 
-/// How a span lies in latents: the first one of the stretch is the first one encoded, so that
-/// a sequence begins as those do that the model knows.
-pub(super) fn stretch_of(span: &SpanRange, stride: usize, block: usize) -> Stretch {
+/// How a span lies in latents. By frames, the first one of the stretch is the first one encoded, so
+/// that a sequence begins as those do that the model knows; by latents, all are the recording's, and
+/// the decoder reads as many of them around what is made as it needs.
+pub(super) fn stretch_of(span: &SpanRange, stride: usize, block: usize, order: Order) -> Stretch {
     let length = span.frames.end.since(span.frames.start) as usize;
     let made = length.div_ceil(stride) + 1;
     let context = (block.saturating_sub(made) / 2).clamp(*CONTEXT.start(), *CONTEXT.end());
     let plain = |range: &Range<FrameIndex>| range.start.0..range.end.0;
+    if let (Order::Latents, Some(grid)) = (order, span.grid) {
+        let context = context.max(HALO);
+        return Stretch::on_grid(
+            plain(&span.frames),
+            plain(&span.available),
+            grid,
+            stride,
+            context,
+        );
+    }
     Stretch::new(
         plain(&span.frames),
         plain(&span.available),
@@ -172,6 +184,7 @@ impl Run<'_> {
             span,
             model.vae.config().temporal_stride(),
             self.job.windows.width,
+            self.job.order,
         );
         let device = model.transformer.device();
         let sound = match (&model.parts, self.sound) {
@@ -187,19 +200,19 @@ impl Run<'_> {
             steps: self.job.steps()?,
         };
         let Some(second) = &self.job.second else {
-            let grid = self.grid(1);
+            let grid = self.grid(place.stretch, 1);
             let start = self.normal(Purpose::Start, &stretch, 0..stretch.latents(), &grid)?;
             let made = self.pass(&place, &self.job.pass, 1, &start, state)?;
             return self.finish(&place, &grid, &made);
         };
         let first_steps = self.job.pass.times()?.len();
         let in_second = state.filter(|state| state.has_text("second"));
-        let grid = self.grid(1);
+        let grid = self.grid(place.stretch, 1);
         let start = if let Some(state) = in_second {
             // The walk goes on from what the state holds.
             state.tensor("x")?.to_device(device)?
         } else {
-            let small = self.grid(2);
+            let small = self.grid(place.stretch, 2);
             let noise = self.normal(Purpose::Start, &stretch, 0..stretch.latents(), &small)?;
             let first = self.pass(&place, &self.job.pass, 2, &noise, state)?;
             self.upsampled(&stretch, &first, (&small, &grid), second)?
@@ -214,8 +227,8 @@ impl Run<'_> {
         self.keep(place.index + 1, (0, place.steps), Some(State::default()))
     }
 
-    /// The grid of pictures that are `shrink` times smaller than the source's.
-    fn grid(&self, shrink: usize) -> Grid {
+    /// The grid of a stretch of pictures that are `shrink` times smaller than the source's.
+    fn grid(&self, stretch: &Stretch, shrink: usize) -> Grid {
         let config = self.model.vae.config();
         let (rows, columns) = self.source.size();
         let space = config.spatial_stride();
@@ -224,6 +237,7 @@ impl Run<'_> {
             columns: (columns / shrink).div_ceil(space),
             spatial_stride: space,
             temporal_stride: config.temporal_stride(),
+            first: stretch.place(),
             rate: self.job.rate.per_second(),
         }
     }
@@ -239,7 +253,7 @@ impl Run<'_> {
         state: Option<&State>,
     ) -> Result<Tensor> {
         let model = self.model;
-        let grid = self.grid(shrink);
+        let grid = self.grid(place.stretch, shrink);
         let parts = model.parts.as_ref().map(super::Parts::config);
         let Encoded {
             clean,
@@ -388,7 +402,7 @@ mod tests {
                 FrameIndex(frames.start)..FrameIndex(frames.end),
                 FrameIndex(start)..FrameIndex(frames.end + after),
             );
-            let stretch = stretch_of(&span, 8, 17);
+            let stretch = stretch_of(&span, 8, 17, Order::Pixels);
             prop_assert!(stretch.first >= start);
             // All latents in front are clean context, and none is there for nothing.
             prop_assert_eq!(stretch.lead, stretch.made.start);

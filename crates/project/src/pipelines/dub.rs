@@ -13,6 +13,7 @@ use crate::{ChangeRequest, DubRequest, Observer, ProjectError, RenderRequest, St
 use edit::anchors::{AnchorConfig, anchors, stretches};
 use edit::timeline::{TimelineConfig, TimelineInput};
 use edit::{EditList, Timeline, Transcript};
+use methods::ltx_video::Order;
 use std::ops::Range;
 use std::path::Path;
 use units::Seconds;
@@ -33,6 +34,16 @@ pub fn dub(
             "dub retimes the whole clip; --from and --to can't be used with it",
         )
         .with_hint("`reword sync` lays a track under a part of a clip"));
+    }
+    if request
+        .video
+        .as_ref()
+        .is_some_and(|video| video.order == Order::Latents)
+    {
+        return Err(
+            ProjectError::usage("dub retimes on single frames, not on whole latents")
+                .with_hint("leave --order out"),
+        );
     }
     let given = Given::open(request, speech, &mut watch)?;
     let (duration, lasts) = (given.source.duration(), given.length);

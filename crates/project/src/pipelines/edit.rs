@@ -2,7 +2,7 @@
 //!
 //! plan → assemble the new track → follow the head where the mouth must change → make mouths → put together → write.
 
-use super::plan::{EditPlan, plan_for, stride_of};
+use super::plan::{EditPlan, PlanFor, plan};
 use super::render::{Settled, render};
 use crate::report::{Report, ReportEdit};
 use crate::stages::extras::Along;
@@ -21,8 +21,8 @@ pub fn edit(
     let mut watch = Watch::new(observer);
     output::check_clip(&request.clip)?;
     output::check(&request.output, &[&request.clip])?;
-    let stride = stride_of(request);
-    let mut planned = plan_for(stride, &request.clip, change, request.face, &mut watch)?;
+    let model = PlanFor::of(request);
+    let mut planned = plan(&request.clip, change, request.face, model, &mut watch)?;
     planned.source = planned.source.within(request.memory)?;
     let mut key = JobKey::new();
     key.add("pipeline", b"edit");
@@ -69,7 +69,8 @@ pub fn edit(
             followed: planned.followed,
             along,
             reworded: !planned.speech.is_empty(),
-            track: &track,
+            track: Some(&track),
+            keeps_sound: false,
             needs_face: false,
             retimed: false,
             job,
@@ -96,6 +97,7 @@ fn report_edits(planned: &EditPlan) -> Vec<ReportEdit> {
         transcript: &planned.transcript,
         edits: &planned.edits,
         timeline: &planned.timeline,
+        snapped: &[],
     };
     edit::export::table(&plan)
         .into_iter()

@@ -9,9 +9,11 @@ use crate::stages::{change, listen, look, source::Source, speak, words};
 use crate::{ChangeRequest, FaceRequest, Observer, ProjectError, RenderRequest, Stage};
 use edit::cuts::Energy;
 use edit::export::{self, ClipRef, Plan};
+use edit::latents::{self, Snapped};
 use edit::timeline::{TimelineConfig, TimelineInput};
 use edit::{EditList, Timeline, TimelineError, Transcript};
 use media::Clip;
+use methods::ltx_video::Order;
 use speech::transcript::Written;
 use speech::wave::Wave;
 use std::fmt::Write as _;
@@ -42,28 +44,47 @@ pub struct EditPlan {
     pub(super) timeline: Timeline,
     pub(super) energy: Option<Energy>,
     pub(super) followed: Followed,
+    /// What was moved to whole latents.
+    snapped: Vec<Snapped>,
 }
 
-/// Works out what `edit` would do; renders nothing. `of_pictures` tells whether by a model that makes whole pictures,
-/// whose seams are wider.
+/// What an edit is planned for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanFor {
+    /// A model that makes mouths.
+    Mouths,
+    /// One that makes whole pictures, whose seams are wider, on frames or on whole latents.
+    Pictures(Order),
+}
+
+impl PlanFor {
+    /// What a job's model makes.
+    pub(super) fn of(request: &RenderRequest) -> Self {
+        match &request.video {
+            None => Self::Mouths,
+            Some(video) => Self::Pictures(video.order),
+        }
+    }
+
+    fn config(self) -> TimelineConfig {
+        let stride = stride(self != Self::Mouths);
+        match self {
+            Self::Pictures(Order::Latents) => stride.map(TimelineConfig::for_latents),
+            _ => stride.map(TimelineConfig::for_stride),
+        }
+        .unwrap_or_default()
+    }
+}
+
+/// Works out what `edit` would do; renders nothing.
 pub fn plan(
     clip: &Path,
     change: &ChangeRequest,
     face: FaceRequest,
-    of_pictures: bool,
+    model: PlanFor,
     observer: &mut dyn Observer,
 ) -> Result<EditPlan, ProjectError> {
-    plan_for(stride(of_pictures), clip, change, face, observer)
-}
-
-/// [`plan`] for a model of another temporal stride.
-pub(super) fn plan_for(
-    stride: Option<TemporalStride>,
-    clip: &Path,
-    change: &ChangeRequest,
-    face: FaceRequest,
-    observer: &mut dyn Observer,
-) -> Result<EditPlan, ProjectError> {
+    let config = model.config();
     observer.begin(Stage::Read, 0);
     let source = Source::open(clip)?;
     source.tell_warnings(observer);
@@ -79,11 +100,33 @@ pub(super) fn plan_for(
             cut.origin, cut.from, cut.to
         ));
     }
+    let mut told = Vec::new();
+    let edits = match config.latents {
+        None => edits,
+        Some(stride) => {
+            let (edits, moved) = latents::snapped(&edits, &source.clock, stride, &transcript)
+                .map_err(change::edit_error)?;
+            told = moved;
+            edits
+        }
+    };
     observer.end(Stage::Plan);
     let rate = source.sound()?.rate;
     let speech = speak::new_speech(change, &edits, transcript.language(), rate, observer)?;
     let durations: Vec<Seconds> = speech.iter().map(Wave::duration).collect();
-    let config = stride.map_or_else(TimelineConfig::default, TimelineConfig::for_stride);
+    let edits = match config.latents {
+        None => edits,
+        Some(stride) => {
+            let (edits, moved) =
+                latents::padded(&edits, &durations, &source.clock, stride, &transcript)
+                    .map_err(change::edit_error)?;
+            told.extend(moved);
+            edits
+        }
+    };
+    for snapped in &told {
+        observer.warn(&snapped.to_string());
+    }
     let runs = look::around(&edits, &source.clock, &durations, &config);
     let followed = track::follow(&source, &runs, observer)?;
     let chosen = followed.choose(&source, face, energy.as_ref())?;
@@ -111,6 +154,7 @@ pub(super) fn plan_for(
         timeline,
         energy,
         followed,
+        snapped: told,
     })
 }
 
@@ -163,6 +207,7 @@ impl EditPlan {
             transcript: &self.transcript,
             edits: &self.edits,
             timeline: &self.timeline,
+            snapped: &self.snapped,
         };
         let fault = |error: &dyn std::fmt::Display| ProjectError::fault("plan", error);
         match format {
@@ -193,6 +238,9 @@ impl EditPlan {
                 span(&row.source),
                 span(&row.output)
             );
+        }
+        for snapped in &self.snapped {
+            let _ = writeln!(text, "{snapped}");
         }
         let _ = writeln!(
             text,

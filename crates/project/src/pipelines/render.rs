@@ -24,10 +24,10 @@ use crate::stages::moments::Counterparts;
 use crate::stages::pictures::{Pictures, runs_of, sources_of};
 use crate::stages::source::Source;
 use crate::stages::track::{self, Followed};
-use crate::stages::video::{self, fill::Fills};
+use crate::stages::video::{self, fill::Fills, regions::check_box};
 use crate::stages::{boxed_error, media_error, model};
 use crate::watch::Watch;
-use crate::{FailureClass, Job, Observer, ProjectError, RegionRequest, RenderRequest, Stage};
+use crate::{FailureClass, Job, Observer, ProjectError, RenderRequest, Stage};
 use edit::Timeline;
 use edit::cuts::Energy;
 use media::render::{self, BoxError, Extras, RenderError, RenderOptions, Sound};
@@ -52,8 +52,10 @@ pub(super) struct Settled<'a> {
     pub(super) along: Along,
     /// Words are said that the clip's subtitles don't know.
     pub(super) reworded: bool,
-    /// The new track, a file of the job.
-    pub(super) track: &'a Path,
+    /// The track that is heard, a file of the job; nothing where none has to be.
+    pub(super) track: Option<&'a Path>,
+    /// The clip's own sound goes into the output as it is, and `track` is only listened to.
+    pub(super) keeps_sound: bool,
     /// Without a face the job makes no sense: every mouth is to change.
     pub(super) needs_face: bool,
     /// Pictures out of their place are those of a clip that is stretched, and shown as they are.
@@ -91,10 +93,12 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         along,
         reworded,
         track,
+        keeps_sound,
         needs_face,
         retimed,
         job,
     } = settled;
+    check_box(request.region, &source.video)?;
     let pictures = Pictures::of(timeline);
     let of_pictures = video::of_pictures(request)?;
     // A model that makes whole pictures and does not hear makes no mouths beside them.
@@ -102,14 +106,23 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         Some(_) => &[],
         None => &timeline.lips,
     };
-    let needs_face = needs_face && request.region != RegionRequest::Whole;
-    let sound = Clip::open(track, &OpenOptions::default()).map_err(media_error)?;
+    let anew: &[Range<FrameIndex>] = if request.region.of_face() {
+        &timeline.rerender
+    } else {
+        &[]
+    };
+    let needs_face = needs_face && request.region.of_face();
+    let sound = track
+        .map(|track| Clip::open(track, &OpenOptions::default()))
+        .transpose()
+        .map_err(media_error)?;
 
     let shots = followed.shots().to_vec();
-    let heads = if lips.is_empty() {
+    let heads = if lips.is_empty() && anew.is_empty() {
         Heads::none()
     } else {
-        let lead = sources_of(&pictures, grown(lips, AROUND, timeline.frames()));
+        let worked = [lips, anew].concat();
+        let lead = sources_of(&pictures, grown(&worked, AROUND, timeline.frames()));
         let runs = runs_of(&lead, AROUND, source.video.frames);
         let followed = if followed.covers(&runs) {
             followed
@@ -117,6 +130,10 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
             track::follow(source, &runs, observer)?
         };
         let chosen = followed.choose(source, request.face, energy)?;
+        if !anew.is_empty() {
+            let shown = sources_of(&pictures, grown(anew, 0, timeline.frames()));
+            track::in_all(chosen.as_ref(), source, &shown)?;
+        }
         let shown = sources_of(&pictures, grown(lips, 0, timeline.frames()));
         track::heads(chosen, source, &shown, needs_face, observer)?
     };
@@ -133,18 +150,17 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
                 heads: &heads,
                 lips,
                 retimed,
-                sound: &sound,
+                sound: sound.as_ref(),
                 shots,
             };
             asked.fills(&job, observer)?
         }
         None => (Fills::none(), None),
     };
-    let (mouths, used) = if heads.is_empty() || of_pictures.is_some() {
-        (Mouths::none(), None)
-    } else {
+    let (mouths, used) = if let (false, None, Some(sound)) = (heads.is_empty(), of_pictures, &sound)
+    {
         let model = model::load(request)?;
-        let mel = MelFile::write(&sound, &job.path("mel"))?;
+        let mel = MelFile::write(sound, &job.path("mel"))?;
         let ranges = lips::ranges(&pictures, &heads, lips);
         counterparts = Counterparts::plan(
             &model.network,
@@ -170,6 +186,8 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
             observer,
         )?;
         (mouths, Some(model))
+    } else {
+        (Mouths::none(), None)
     };
 
     let size = used
@@ -190,8 +208,11 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         composer: Composer::new(size, request.seed),
         size,
     };
-    let mut reader = sound.all_audio().map_err(media_error)?;
-    let mut blocks = || next_block(&mut reader);
+    let mut reader = match &sound {
+        Some(sound) if !keeps_sound => Some(sound.all_audio().map_err(media_error)?),
+        _ => None,
+    };
+    let mut blocks = reader.as_mut().map(|reader| move || next_block(reader));
     let mut further = along.open()?;
     let mut further: Vec<_> = further
         .iter_mut()
@@ -222,7 +243,10 @@ fn run(settled: Settled<'_>, observer: &mut Watch<'_>) -> Result<Report, Project
         &source.clip,
         &spans,
         &mut maker,
-        Sound::Made(&mut blocks),
+        match &mut blocks {
+            Some(blocks) => Sound::Made(blocks),
+            None => Sound::Copy,
+        },
         extras,
         &whole,
         &RenderOptions {

@@ -63,8 +63,8 @@ fn split(
     parts
 }
 
-/// What became of every output frame. Made frames that show the recording at its own place are lip-synced, others
-/// are generated.
+/// What became of every output frame. Made frames that show the recording at its own place are lip-synced, or generated
+/// where they were rendered anew; others are generated, from no source frames.
 pub(super) fn report_spans(rendered: &[RenderedSpan], timeline: &Timeline) -> Vec<ReportSpan> {
     let mut spans: Vec<ReportSpan> = Vec::new();
     for span in rendered {
@@ -78,28 +78,32 @@ pub(super) fn report_spans(rendered: &[RenderedSpan], timeline: &Timeline) -> Ve
                     if start >= end {
                         continue;
                     }
-                    let source = match run {
-                        PictureRun::Source { source } => {
-                            let first = source.start + start.since(output.start);
-                            Some([first.0, first.0 + end.since(start)])
+                    if let PictureRun::Source { source } = run {
+                        let offset = |at: FrameIndex| source.start.0 + at.since(output.start);
+                        for (part, anew) in split(&(start..end), &timeline.rerender) {
+                            let kind = if anew {
+                                SpanKind::Generated
+                            } else {
+                                SpanKind::Lipsynced
+                            };
+                            spans.push(ReportSpan {
+                                kind,
+                                out: [part.start.0, part.end.0],
+                                source: Some([offset(part.start), offset(part.end)]),
+                            });
                         }
-                        _ => None,
-                    };
-                    let kind = if source.is_some() {
-                        SpanKind::Lipsynced
-                    } else {
-                        SpanKind::Generated
-                    };
+                        continue;
+                    }
                     match spans.last_mut() {
                         Some(ReportSpan {
                             kind: SpanKind::Generated,
                             out,
                             source: None,
-                        }) if kind == SpanKind::Generated && out[1] == start.0 => out[1] = end.0,
+                        }) if out[1] == start.0 => out[1] = end.0,
                         _ => spans.push(ReportSpan {
-                            kind,
+                            kind: SpanKind::Generated,
                             out: [start.0, end.0],
-                            source,
+                            source: None,
                         }),
                     }
                 }

@@ -114,7 +114,7 @@ fn restrict(requests: &mut Vec<Request>, change: &ChangeRequest, transcript: &Tr
 }
 
 /// An edit that can't be made is wrong use, with the edit's own words.
-fn edit_error(error: EditError) -> ProjectError {
+pub(crate) fn edit_error(error: EditError) -> ProjectError {
     match error {
         EditError::NotFound { .. } => ProjectError::usage(error.to_string())
             .with_hint("`reword plan` with --json shows the transcript's words"),

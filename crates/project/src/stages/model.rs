@@ -22,7 +22,7 @@ pub(crate) fn load(request: &RenderRequest) -> Result<Model, ProjectError> {
     if request.region != RegionRequest::Lip {
         return Err(ProjectError::usage(format!(
             "this model makes the region lip only, not {}",
-            request.region.name()
+            request.region
         ))
         .with_hint("leave --region out; EditYourself's parts for whole pictures, given with --model and --adapter, make others"));
     }

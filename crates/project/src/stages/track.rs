@@ -130,6 +130,43 @@ pub(crate) fn heads(
     Ok(Heads::new(chosen))
 }
 
+/// Refuses source frames (ascending) of which one shows no face to render anew.
+pub(crate) fn in_all(
+    chosen: Option<&Chosen>,
+    source: &Source,
+    shown: &[FrameIndex],
+) -> Result<(), ProjectError> {
+    let hint = "give the part of the picture in pixels: --region x,y,w,h";
+    let Some(chosen) = chosen else {
+        return Err(ProjectError::input(format!(
+            "there is no face near that span of {}",
+            source.path().display()
+        ))
+        .with_hint(hint));
+    };
+    let mut without = shown
+        .iter()
+        .filter(|frame| chosen.face(**frame).is_none())
+        .peekable();
+    let Some(first) = without.peek().copied().copied() else {
+        return Ok(());
+    };
+    let mut end = first;
+    for frame in without {
+        if *frame != end {
+            break;
+        }
+        end = end.next();
+    }
+    Err(ProjectError::input(format!(
+        "there is no face from {:.2} to {:.2} of {}",
+        source.clock.start_of(first),
+        source.clock.start_of(end),
+        source.path().display()
+    ))
+    .with_hint(hint))
+}
+
 /// The sound's loudness at every frame of a run.
 fn envelope(energy: &Energy, source: &Source, run: &Range<FrameIndex>) -> Vec<f32> {
     (run.start.0..run.end.0)

@@ -75,6 +75,21 @@ pub(crate) fn mask_margin(video: &VideoRequest) -> Result<Option<f64>, ProjectEr
     Ok(Some(parts.mask_margin))
 }
 
+/// Refuses a region that a model which does not hear can't make follow new words.
+pub(crate) fn check_region(
+    video: &VideoRequest,
+    region: RegionRequest,
+) -> Result<(), ProjectError> {
+    if video.adapter.is_some() || matches!(region, RegionRequest::Lip | RegionRequest::Whole) {
+        return Ok(());
+    }
+    Err(ProjectError::usage(format!(
+        "{} makes whole pictures, not the region {region}",
+        video.files.name
+    ))
+    .with_hint("leave --region out; EditYourself's parts, given with --adapter, make regions"))
+}
+
 /// The config in the header of `EditYourself`'s parts.
 fn parts_config(path: &Path) -> Result<serde_json::Value, ProjectError> {
     let file = open(path)?;
@@ -97,18 +112,6 @@ pub(crate) fn load(
     watch: &mut Watch<'_>,
 ) -> Result<Video, ProjectError> {
     let files = &video.files;
-    if video.adapter.is_none()
-        && matches!(request.region, RegionRequest::Face | RegionRequest::Head)
-    {
-        return Err(ProjectError::usage(format!(
-            "{} makes whole pictures, not the region {}",
-            files.name,
-            request.region.name()
-        ))
-        .with_hint(
-            "leave --region out; EditYourself's parts, given with --adapter, make regions",
-        ));
-    }
     let device = request.device.clone();
     let dtype = match request.precision {
         Precision::F32 => DType::F32,

@@ -11,7 +11,7 @@ use crate::watch::Watch;
 use crate::{Job, Observer, ProjectError, RenderRequest, VideoRequest};
 use edit::{PictureRun, Timeline};
 use media::Clip;
-use methods::ltx_video::Made;
+use methods::ltx_video::{Made, PartsConfig};
 use speech::mel::MelConfig;
 use std::ops::Range;
 use units::FrameIndex;
@@ -26,7 +26,8 @@ pub(super) struct Asked<'a> {
     pub(super) heads: &'a Heads,
     pub(super) lips: &'a [Range<FrameIndex>],
     pub(super) retimed: bool,
-    pub(super) sound: &'a Clip,
+    /// What is heard; nothing in a clip without sound.
+    pub(super) sound: Option<&'a Clip>,
     pub(super) shots: &'a [FrameIndex],
 }
 
@@ -48,15 +49,25 @@ impl Asked<'_> {
         if made.iter().all(|made| *made == Made::Nothing) {
             return Ok((Fills::none(), None));
         }
+        if self.timeline.rerender.is_empty() {
+            video::check_region(self.video, self.request.region)?;
+        }
         let video = video::load(self.video, self.request, &self.source.video, observer)?;
-        let sound = match video.hears() {
-            Some(true) => Some(MelFile::write_as(
+        let sound = match (video.hears(), self.sound) {
+            (Some(true), Some(sound)) => Some(MelFile::write_as(
                 MelConfig::WHISPER,
-                self.sound,
+                sound,
                 &job.path("mel"),
             )?),
-            Some(false) => Some(MelFile::write(self.sound, &job.path("mel"))?),
-            None => None,
+            (Some(false), Some(sound)) => Some(MelFile::write(sound, &job.path("mel"))?),
+            (Some(_), None) => {
+                return Err(ProjectError::input(format!(
+                    "{} has no sound that the new pictures could follow",
+                    self.source.path().display()
+                ))
+                .with_hint("leave --adapter out: the base model makes pictures without sound"));
+            }
+            (None, _) => None,
         };
         let wanted = fill::Wanted {
             made: &made,
@@ -81,16 +92,21 @@ impl Asked<'_> {
         Ok((fills, Some(model)))
     }
 
-    /// Regions that follow new words, for a model that hears.
+    /// Regions that follow new words, for a model that hears, and those that are rendered anew, for any.
     fn regions(&self) -> Result<Option<Regions<'_>>, ProjectError> {
         let info = &self.source.video;
-        Ok(video::mask_margin(self.video)?.map(|margin| Regions {
+        let hears = video::mask_margin(self.video)?;
+        if hears.is_none() && self.timeline.rerender.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Regions {
             region: self.request.region,
-            lips: self.lips,
+            lips: if hears.is_some() { self.lips } else { &[] },
+            anew: &self.timeline.rerender,
             heads: self.heads,
             retimed: self.retimed,
             size: (info.height as usize, info.width as usize),
-            margin,
+            margin: hears.unwrap_or(PartsConfig::default().mask_margin),
         }))
     }
 }

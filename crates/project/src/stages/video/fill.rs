@@ -20,7 +20,7 @@ use media::{Frame, VideoInfo};
 use methods::BoxError;
 use methods::edit_yourself::MelSource;
 use methods::ltx_video::{
-    Made, MadePicture, PictureSource, SpanInputs, SpanJob, SpanObserver, SpanProgress,
+    Made, MadePicture, Order, PictureSource, SpanInputs, SpanJob, SpanObserver, SpanProgress,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -245,8 +245,10 @@ pub(crate) fn make(
     job: &Job,
     observer: &mut dyn Observer,
 ) -> Result<Fills, ProjectError> {
+    let stride = video.network.vae().config().temporal_stride() as u64;
+    let latents = (video.order == Order::Latents).then_some(stride);
     let span_job = SpanJob {
-        spans: regions::ranges(wanted.made, pictures, wanted.shots, wanted.regions),
+        spans: regions::ranges(wanted.made, pictures, wanted.shots, wanted.regions, latents),
         rate: source.video.rate,
         seed: request.seed,
         pass: video.preset.first.clone(),
@@ -391,3 +393,6 @@ impl SpanObserver for Sink<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! What of every output frame a video model makes: whole pictures where nothing is recorded, a region of the recorded
-//! ones where the mouth must follow new words.
+//! ones where the mouth must follow new words or where a stretch is rendered anew.
 
-use crate::RegionRequest;
 use crate::stages::heads::Heads;
 use crate::stages::pictures::{Pictures, Shown};
+use crate::{PixelBox, ProjectError, RegionRequest};
 use edit::{PictureRun, Timeline};
 use face::Point;
+use media::VideoInfo;
 use methods::ltx_video::{Area, Made, SpanRange};
 use std::ops::Range;
 use units::FrameIndex;
@@ -22,11 +23,13 @@ const NOSE_TIP: usize = 1;
 /// How far the head reaches beyond the points of the face, in shares of their box: up, down, and to each side.
 const HEAD: [f64; 3] = [0.55, 0.1, 0.25];
 
-/// What is asked of a model that hears.
+/// Parts of recorded frames that are asked of a model.
 pub(crate) struct Regions<'a> {
     pub(crate) region: RegionRequest,
     /// Output frames whose mouths follow new words.
     pub(crate) lips: &'a [Range<FrameIndex>],
+    /// Output frames that are rendered anew whatever is said.
+    pub(crate) anew: &'a [Range<FrameIndex>],
     pub(crate) heads: &'a Heads,
     /// Whether frames out of their place are those of a retimed clip, which are shown as they are around the region.
     pub(crate) retimed: bool,
@@ -37,7 +40,15 @@ pub(crate) struct Regions<'a> {
 }
 
 impl Regions<'_> {
-    /// The region of an output frame that follows new words.
+    /// The region of an output frame that follows new words; nothing where the lips can't be seen well.
+    fn speaking(&self, pictures: &Pictures, output: FrameIndex) -> Made {
+        if self.region.of_face() && self.heads.placement_at(pictures, output).is_none() {
+            return Made::Nothing;
+        }
+        self.of(pictures, output)
+    }
+
+    /// The region of an output frame.
     fn of(&self, pictures: &Pictures, output: FrameIndex) -> Made {
         if self.region == RegionRequest::Whole {
             // The first picture of all stays: what follows is made from it, as from an image.
@@ -47,8 +58,8 @@ impl Regions<'_> {
                 Made::Whole
             };
         }
-        if self.heads.placement_at(pictures, output).is_none() {
-            return Made::Nothing;
+        if let RegionRequest::Box(own) = self.region {
+            return Made::Part(area_of_box(own, self.size));
         }
         match self.area(self.region, pictures, output) {
             Some(area) => Made::Part(area.grown(self.margin)),
@@ -60,6 +71,36 @@ impl Regions<'_> {
     fn area(&self, region: RegionRequest, pictures: &Pictures, output: FrameIndex) -> Option<Area> {
         let points = self.heads.landmarks_at(pictures, output)?;
         area_of(region, &points, self.size)
+    }
+}
+
+/// Refuses a box that does not lie in the clip's picture.
+pub(crate) fn check_box(region: RegionRequest, clip: &VideoInfo) -> Result<(), ProjectError> {
+    let RegionRequest::Box(own) = region else {
+        return Ok(());
+    };
+    let ends = |start: u32, length: u32| u64::from(start) + u64::from(length);
+    let (width, height) = (u64::from(clip.width), u64::from(clip.height));
+    if own.width == 0 || own.height == 0 {
+        return Err(ProjectError::usage(format!("the region {region} is empty"))
+            .with_hint("write the left edge, the top edge, the width and the height in pixels"));
+    }
+    if ends(own.left, own.width) > width || ends(own.top, own.height) > height {
+        return Err(ProjectError::usage(format!(
+            "the region {region} reaches out of the picture of {width} x {height} pixels"
+        ))
+        .with_hint("write the left edge, the top edge, the width and the height in pixels"));
+    }
+    Ok(())
+}
+
+fn area_of_box(own: PixelBox, size: (usize, usize)) -> Area {
+    let share = |value: u32, size: usize| f64::from(value) / size.max(1) as f64;
+    Area {
+        left: share(own.left, size.1),
+        top: share(own.top, size.0),
+        right: share(own.left.saturating_add(own.width), size.1),
+        bottom: share(own.top.saturating_add(own.height), size.0),
     }
 }
 
@@ -79,7 +120,7 @@ fn area_of(region: RegionRequest, points: &[Point], size: (usize, usize)) -> Opt
     let (left, top, right, bottom) = match region {
         RegionRequest::Lip => (left, f64::from(tip[1]), right, bottom),
         RegionRequest::Face => (left, top, right, bottom),
-        RegionRequest::Head | RegionRequest::Whole => {
+        RegionRequest::Head | RegionRequest::Whole | RegionRequest::Box(_) => {
             let [above, below, beside] = HEAD;
             (
                 left - beside * width,
@@ -131,8 +172,11 @@ pub(crate) fn made_of(
     };
     for frame in regions.lips.iter().cloned().flat_map(indices) {
         if made.get(frame.as_usize()) == Some(&Made::Nothing) {
-            put(&mut made, frame, regions.of(pictures, frame));
+            put(&mut made, frame, regions.speaking(pictures, frame));
         }
+    }
+    for frame in regions.anew.iter().cloned().flat_map(indices) {
+        put(&mut made, frame, regions.of(pictures, frame));
     }
     made
 }
@@ -148,12 +192,13 @@ fn put(made: &mut [Made], frame: FrameIndex, value: Made) {
 }
 
 /// Frames that are made, in one stretch as long as they are of one shot, with the recorded frames around them, up to the
-/// next stretch or shot.
+/// next stretch or shot. Where the recording's own `latents` of so many frames are kept, with one of their borders.
 pub(crate) fn ranges(
     made: &[Made],
     pictures: &Pictures,
     shots: &[FrameIndex],
     regions: Option<&Regions<'_>>,
+    latents: Option<u64>,
 ) -> Vec<SpanRange> {
     let kind = |output: u64| made.get(output as usize).copied().unwrap_or(Made::Nothing);
     let shot = |output: u64| match pictures.at(FrameIndex(output)) {
@@ -195,6 +240,24 @@ pub(crate) fn ranges(
             while end < pictures.len() && end - span.end < LEAD && is_context(end, behind) {
                 end += 1;
             }
+            let grid = latents.and_then(|stride| {
+                let mut near = (start..span.start)
+                    .rev()
+                    .chain(span.clone())
+                    .chain(span.end..end);
+                near.find_map(|output| match pictures.at(FrameIndex(output)) {
+                    Shown::Frame(source) if kind(output) != Made::Whole => {
+                        Some(border(output, source.0, stride))
+                    }
+                    _ => None,
+                })
+            });
+            if let (Some(grid), Some(stride)) = (grid, latents) {
+                let shown = pictures.at(FrameIndex(start));
+                if shown != Shown::Frame(FrameIndex::ZERO) {
+                    start = first_border(start, span.start, grid, stride);
+                }
+            }
             let kinds: Vec<Made> = span.clone().map(kind).collect();
             let all_whole = kinds.iter().all(|made| *made == Made::Whole);
             let face = |output: u64| {
@@ -213,9 +276,29 @@ pub(crate) fn ranges(
                 } else {
                     Vec::new()
                 },
+                grid,
             }
         })
         .collect()
+}
+
+/// The output frame at which a latent of the recording begins that is near an output frame which shows a source frame.
+fn border(output: u64, source: u64, stride: u64) -> u64 {
+    match source.checked_sub(1) {
+        None => output + 1,
+        // Ahead, since what is behind may lie before the output's beginning.
+        Some(behind) => output + (stride - behind % stride) % stride,
+    }
+}
+
+/// The first border between latents from `start` to the one at or before `span`; `start` itself where there is none.
+fn first_border(start: u64, span: u64, grid: u64, stride: u64) -> u64 {
+    let [from, at, grid, step] = [start, span, grid, stride].map(|n| n as i64);
+    let last = grid + (at - grid).div_euclid(step) * step;
+    if last < from {
+        return start;
+    }
+    (last - (last - from) / step * step) as u64
 }
 
 #[cfg(test)]
@@ -262,7 +345,7 @@ mod tests {
         });
         let shots = [FrameIndex(20)];
         let found = |made: &[Made]| -> Vec<[u64; 4]> {
-            ranges(made, &pictures, &shots, None)
+            ranges(made, &pictures, &shots, None, None)
                 .iter()
                 .map(|span| {
                     let (frames, all) = (&span.frames, &span.available);
@@ -277,7 +360,7 @@ mod tests {
         assert_eq!(found(&made), [[8, 12, 0, 20]]);
         made[7] = part;
         assert_eq!(found(&made), [[7, 12, 0, 20]]);
-        let span = &ranges(&made, &pictures, &shots, None)[0];
+        let span = &ranges(&made, &pictures, &shots, None, None)[0];
         assert_eq!(span.made.len(), 5);
         assert!(span.faces.is_empty());
     }
