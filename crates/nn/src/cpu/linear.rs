@@ -10,7 +10,7 @@ use super::level::Level;
 use super::map::Function;
 use super::math::{gelu_erf, gelu_tanh, silu};
 use super::matmul::{Tile, multiply};
-use super::pack::{Packed, Panels, Strided, with_packed};
+use super::pack::{Packed, Panels, Strided, in_parts};
 use super::real::Real;
 use super::simd::vectorised;
 
@@ -94,12 +94,18 @@ fn once<T: Real, W: Real, E: Element>(
     bias: Option<&[f32]>,
     function: Option<Function>,
 ) -> Vec<T> {
+    // SAFETY: the parts cover the columns.
+    #[expect(unsafe_code, reason = "written below")]
+    let mut out = unsafe { unwritten::<T>(sizes.rows * sizes.outputs) };
+    let shared = Shared::new(&mut out);
     let columns = E::kernels(Level::current()).columns;
-    with_packed::<W, E, _>(right, columns, |right| {
-        product::<T, E>(sizes, left, right, bias, function)
-    })
+    in_parts::<W, E>(right, columns, |first, part| {
+        multiply_part(sizes, left, first, part, bias, function, &shared);
+    });
+    out
 }
 
+/// `function(left right + bias)`.
 fn product<T: Real, E: Element>(
     sizes: Sizes,
     left: &Strided<'_, T>,
@@ -110,25 +116,40 @@ fn product<T: Real, E: Element>(
     // SAFETY: the blocks of a product cover the result.
     #[expect(unsafe_code, reason = "written below")]
     let mut out = unsafe { unwritten::<T>(sizes.rows * sizes.outputs) };
-    let shared = Shared::new(&mut out);
-    multiply::<E>(
-        sizes.rows,
-        sizes.outputs,
-        sizes.inputs,
+    multiply_part(
+        sizes,
         left,
+        0,
         right,
-        &|mut tile: Tile<'_>| {
-            let columns = tile.columns.clone();
-            let bias = bias.map(|bias| &bias[columns.clone()]);
-            for (row, sums) in tile.rows_mut() {
-                // SAFETY: blocks of a product are disjoint.
-                #[expect(unsafe_code, reason = "blocks are disjoint")]
-                let out = unsafe { shared.range(row * sizes.outputs + columns.start, sums.len()) };
-                finish(sums, bias, function, out);
-            }
-        },
+        bias,
+        function,
+        &Shared::new(&mut out),
     );
     out
+}
+
+/// Columns `first..` of [`product`], as many as `right` has.
+fn multiply_part<T: Real, E: Element>(
+    sizes: Sizes,
+    left: &Strided<'_, T>,
+    first: usize,
+    right: &Panels<'_, E>,
+    bias: Option<&[f32]>,
+    function: Option<Function>,
+    out: &Shared<'_, T>,
+) {
+    let width = right.columns().min(sizes.outputs - first);
+    let store = |mut tile: Tile<'_>| {
+        let columns = first + tile.columns.start..first + tile.columns.end;
+        let bias = bias.map(|bias| &bias[columns.clone()]);
+        for (row, sums) in tile.rows_mut() {
+            // SAFETY: blocks of a product are disjoint, and so are parts.
+            #[expect(unsafe_code, reason = "blocks are disjoint")]
+            let out = unsafe { out.range(row * sizes.outputs + columns.start, sums.len()) };
+            finish(sums, bias, function, out);
+        }
+    };
+    multiply::<E>(sizes.rows, width, sizes.inputs, left, right, &store);
 }
 
 /// Bias, function and conversion of a part of a row, in one pass.

@@ -9,7 +9,7 @@ use super::real::{Real, convert, convert_one};
 use super::simd::vectorised;
 use super::transpose::{SIDE, square};
 
-pub(crate) use panels::{Packed, Panels, pack_panel, with_packed};
+pub(crate) use panels::{Packed, Panels, in_parts, pack_panel, with_packed};
 
 /// Bytes of a row of inner indices that a kernel runs over in one pass: a tile of such rows and a
 /// panel of columns stream from the second-level cache.

@@ -99,10 +99,9 @@ pub(crate) fn linear_cached(
     } else {
         (activation, Activation::None)
     };
+    // Training takes memory rather for what the backward pass needs than for second copies of weights.
     let packed = match cache {
-        Some(cache) if !weight.is_variable() && !weight.track_op() => {
-            cache.get(weight, x.dtype())?
-        }
+        Some(cache) if !learns => cache.get(weight, x.dtype())?,
         _ => None,
     };
     let op = Linear {

@@ -13,6 +13,8 @@ use crate::cpu::transpose::{SIDE, pairs, square};
 
 /// An operand that takes more bytes than this is packed to memory that is given back.
 const MAX_KEPT: usize = 32 << 20;
+/// Bytes of a packed part, see [`in_parts`].
+const PART: usize = 4 << 20;
 
 /// Writes one panel, see [`Right::panel`].
 pub(crate) fn pack_panel<T: Real, E: Element>(
@@ -199,11 +201,37 @@ pub(crate) fn with_packed<T: Real, E: Element, R>(
     }
 }
 
+/// Calls `f` with one part of the columns of `from` after another, packed, and the part's first column: so that packing a
+/// large operand for one product takes little memory.
+pub(crate) fn in_parts<T: Real, E: Element>(
+    from: &Strided<'_, T>,
+    columns: usize,
+    mut f: impl FnMut(usize, &Panels<'_, E>),
+) {
+    let panel = (from.rows * columns * size_of::<E>()).max(1);
+    let width = (PART / panel).max(1) * columns;
+    for first in (0..from.columns).step_by(width) {
+        let part = Strided {
+            data: &from.data[(first * from.column).min(from.data.len())..],
+            columns: width.min(from.columns - first),
+            ..*from
+        };
+        with_packed(&part, columns, |part| f(first, part));
+    }
+}
+
 /// A packed right operand, `[panels][inner / STEP][columns][STEP]`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Panels<'a, E> {
     data: &'a [E],
     size: Size,
+}
+
+impl<E> Panels<'_, E> {
+    /// Columns, filled to whole panels.
+    pub(crate) const fn columns(&self) -> usize {
+        self.size.panels * self.size.columns
+    }
 }
 
 impl<E: Element> Right<E> for Panels<'_, E> {
