@@ -17,15 +17,16 @@ mod identity;
 mod mask;
 mod options;
 mod report;
+mod sets;
 mod smoothness;
 mod verdict;
 mod walk;
 mod windows;
 
-pub use features::FeatureSets;
 pub use mask::Mask;
 pub use options::PairOptions;
 pub use report::{ClipSummary, Copied, CopyKind, FrameCurve, Original, PairReport};
+pub use sets::FeatureSets;
 
 use crate::MeasureError;
 use crate::agreement::{Agreement, measure_agreement};

@@ -53,19 +53,33 @@ pub fn correlation(pairs: &[(f64, f64)], least: usize) -> Option<f64> {
 pub struct Interval {
     /// Mean of the values.
     pub mean: f64,
-    /// 2.5 % of the means drawn lie below.
-    pub low: f64,
+    /// 2.5 % of the means drawn lie below; `None` where nothing can be drawn.
+    pub low: Option<f64>,
     /// 2.5 % of the means drawn lie above.
-    pub high: f64,
+    pub high: Option<f64>,
+}
+
+impl Interval {
+    /// A number without an interval: of a single value, or a distance of whole sets.
+    pub fn alone(mean: f64) -> Self {
+        Self {
+            mean,
+            low: None,
+            high: None,
+        }
+    }
 }
 
 /// How often values are drawn anew.
 pub const RESAMPLES: usize = 10_000;
 
 /// The percentile bootstrap over clips (Efron 1979): [`RESAMPLES`] samples of as many values, drawn with replacement
-/// from a seeded `ChaCha8` stream. `None` without values; a single value has an interval of no width.
+/// from a seeded `ChaCha8` stream. `None` without values; a single value has no interval: it says nothing of others.
 pub fn bootstrap(values: &[f64], seed: u64) -> Option<Interval> {
     let centre = mean(values)?;
+    if values.len() < 2 {
+        return Some(Interval::alone(centre));
+    }
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let means: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
@@ -77,8 +91,8 @@ pub fn bootstrap(values: &[f64], seed: u64) -> Option<Interval> {
         .collect();
     Some(Interval {
         mean: centre,
-        low: percentile(&means, 0.025)?,
-        high: percentile(&means, 0.975)?,
+        low: percentile(&means, 0.025),
+        high: percentile(&means, 0.975),
     })
 }
 
@@ -112,7 +126,7 @@ mod tests {
             bootstrap(&values[..100], 1).unwrap(),
             bootstrap(&values, 1).unwrap(),
         );
-        let width = |i: &super::Interval| i.high - i.low;
+        let width = |i: &super::Interval| i.high.unwrap() - i.low.unwrap();
         assert!((width(&few) / width(&many) - 2.0).abs() < 0.15);
         // 1.96 standard errors on either side.
         assert!(
@@ -121,9 +135,7 @@ mod tests {
         );
         assert_eq!(bootstrap(&values, 1), bootstrap(&values, 1));
         assert_ne!(bootstrap(&values, 1), bootstrap(&values, 2));
-        assert_eq!(
-            bootstrap(&[2.0], 1).map(|i| (i.low, i.high)),
-            Some((2.0, 2.0))
-        );
+        assert_eq!(bootstrap(&[2.0], 1), Some(super::Interval::alone(2.0)));
+        assert_eq!(bootstrap(&[], 1), None);
     }
 }

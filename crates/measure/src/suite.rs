@@ -7,6 +7,7 @@
 pub mod benchmark;
 pub mod config;
 mod files;
+mod maker;
 mod plot;
 pub mod report;
 mod run;
@@ -15,5 +16,6 @@ mod still;
 
 pub use config::{Suite, SuiteClip, SuiteSystem, SystemKind};
 pub use files::write_suite;
+pub use maker::{Maker, NoMaker};
 pub use report::{ClipResult, SuiteReport, SystemReport};
-pub use run::{Maker, NoMaker, run_suite};
+pub use run::run_suite;

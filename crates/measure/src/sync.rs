@@ -6,19 +6,20 @@
 mod crop;
 pub mod mfcc;
 mod offset;
+mod track;
 
 pub use offset::{REACH, SyncScores, sync_scores};
 
 use crate::MeasureError;
 use candle_core::{Device, Tensor};
-use crop::{Place, crop, places};
-use face::geometry::Rect;
+use crop::crop;
 use face::track::Chosen;
 use media::sound::MonoReader;
 use media::{Clip, VideoInfo};
 use mfcc::{CEPSTRA, Mfcc};
 use models::syncnet::{LIP_FRAMES, LIP_SIDE, SOUND_STEPS, SyncNet};
 use std::collections::VecDeque;
+use track::{Track, tracks};
 use units::{FrameIndex, SampleRate, Seconds};
 
 /// The procedure's frame rate.
@@ -52,14 +53,6 @@ pub struct TrackSync {
     pub first: usize,
     /// What was found.
     pub scores: SyncScores,
-}
-
-/// A face's boxes at 25 fps, without a break.
-struct Track {
-    first: usize,
-    /// For each frame, the clip's frame that is shown.
-    sources: Vec<u64>,
-    places: Vec<Place>,
 }
 
 /// Scores of every track of a face that is long and large enough, with the sound of a clip (its own, as a rule).
@@ -105,80 +98,6 @@ pub fn measure_sync(
         return Ok(Err("the sound ends before the face is seen".to_owned()));
     }
     Ok(Ok(results))
-}
-
-/// The frame shown at 25 fps: the one that starts nearest to the tick, as an encoder at a constant rate takes it.
-fn source_frames(video: &VideoInfo) -> Vec<u64> {
-    let zero = video.times.start(FrameIndex::ZERO).0;
-    let end = video
-        .times
-        .end_of(FrameIndex(video.frames.saturating_sub(1)))
-        .0
-        - zero;
-    let count = (end * RATE).round().max(0.0) as u64;
-    let mut source = 0;
-    (0..count)
-        .map(|tick| {
-            let time = (tick as f64 + 0.5) / RATE;
-            while source + 1 < video.frames
-                && video.times.start(FrameIndex(source + 1)).0 - zero <= time - 1e-6
-            {
-                source += 1;
-            }
-            source
-        })
-        .collect()
-}
-
-fn tracks(video: &VideoInfo, chosen: &Chosen, options: &SyncOptions) -> Result<Vec<Track>, String> {
-    let sources = source_frames(video);
-    let boxes: Vec<Option<Rect>> = sources
-        .iter()
-        .map(|frame| Rect::around(chosen.face(FrameIndex(*frame))?.landmarks.iter().copied()))
-        .collect();
-    let (mut tracks, mut longest, mut largest) = (Vec::new(), 0, 0.0_f32);
-    let mut start = 0;
-    while start < boxes.len() {
-        let run: Vec<Rect> = boxes.iter().skip(start).map_while(|area| *area).collect();
-        if run.is_empty() {
-            start += 1;
-            continue;
-        }
-        let size = run.iter().map(|b| b.width().max(b.height())).sum::<f32>() / run.len() as f32;
-        longest = longest.max(run.len());
-        if run.len() >= options.least_frames {
-            largest = largest.max(size);
-            if size > options.least_size {
-                tracks.push(Track {
-                    first: start,
-                    sources: sources
-                        .iter()
-                        .copied()
-                        .skip(start)
-                        .take(run.len())
-                        .collect(),
-                    places: places(&run),
-                });
-            }
-        }
-        start += run.len();
-    }
-    if !tracks.is_empty() {
-        return Ok(tracks);
-    }
-    Err(if longest == 0 {
-        "no face was found".to_owned()
-    } else if longest < options.least_frames {
-        format!(
-            "the longest face track has {longest} frames at 25 fps; {} are needed",
-            options.least_frames
-        )
-    } else {
-        format!(
-            "the face is {largest:.0} px large; more than {:.0} are needed",
-            options.least_size
-        )
-    })
 }
 
 /// Number of samples at 16 kHz under a track, and their cepstra.

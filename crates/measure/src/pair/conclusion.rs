@@ -2,9 +2,9 @@
 
 use super::Gathered;
 use super::copies::Verdict;
-use super::features::FeatureSets;
 use super::identity::by_minute;
 use super::report::{ClipSummary, FrameCurve, PairReport};
+use super::sets::FeatureSets;
 use crate::metric::{Needs, Score};
 use face::geometry::Point;
 use media::VideoInfo;

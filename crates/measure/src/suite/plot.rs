@@ -94,12 +94,17 @@ fn plot(report: &SuiteReport, index: usize, name: &str) -> Option<String> {
             );
         }
         if let Some(cell) = cell {
+            if let (Some(low), Some(high)) = (cell.low, cell.high) {
+                let _ = writeln!(
+                    svg,
+                    "<line x1=\"{:.1}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\" stroke=\"#124\" stroke-width=\"2\"/>",
+                    x(low),
+                    x(high)
+                );
+            }
             let _ = writeln!(
                 svg,
-                "<line x1=\"{:.1}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\" stroke=\"#124\" stroke-width=\"2\"/>\
-                 <rect x=\"{:.1}\" y=\"{:.1}\" width=\"7\" height=\"7\" fill=\"#124\"/>",
-                x(cell.low),
-                x(cell.high),
+                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"7\" height=\"7\" fill=\"#124\"/>",
                 x(cell.mean) - 3.5,
                 y - 3.5
             );

@@ -46,6 +46,8 @@ pub struct SystemReport {
     pub cells: Vec<Cell>,
     /// Clips that succeeded.
     pub successes: usize,
+    /// Their share with its 95 % bootstrap interval.
+    pub success: Option<Interval>,
 }
 
 /// The whole suite.
@@ -90,11 +92,7 @@ impl SystemReport {
                 if let Some(score) = sets.iter().find(|score| score.metric == metric.name) {
                     return Cell {
                         metric: metric.name,
-                        value: score.value.map(|mean| Interval {
-                            mean,
-                            low: mean,
-                            high: mean,
-                        }),
+                        value: score.value.map(Interval::alone),
                         clips: usize::from(score.value.is_some()),
                         reason: score.reason.clone(),
                     };
@@ -114,18 +112,37 @@ impl SystemReport {
                 }
             })
             .collect();
+        let wins: Vec<f64> = clips
+            .iter()
+            .map(|clip| f64::from(u8::from(clip.failure.is_none())))
+            .collect();
         Self {
             name,
             kind,
+            success: bootstrap(&wins, seed),
             successes: clips.iter().filter(|clip| clip.failure.is_none()).count(),
             clips,
             cells,
         }
     }
 
-    /// Share of clips that succeeded.
-    pub fn success(&self) -> f64 {
-        self.successes as f64 / self.clips.len().max(1) as f64
+    /// The share of clips that succeeded, for a table.
+    fn share(&self) -> String {
+        let share = self.successes as f64 / self.clips.len().max(1) as f64;
+        let counts = format!(
+            "{:.1} % ({}/{}",
+            100.0 * share,
+            self.successes,
+            self.clips.len()
+        );
+        match self.success {
+            Some(Interval {
+                low: Some(low),
+                high: Some(high),
+                ..
+            }) => format!("{counts}) [{:.0}, {:.0}]", 100.0 * low, 100.0 * high),
+            _ => format!("{counts})"),
+        }
     }
 }
 
@@ -161,13 +178,7 @@ impl SuiteReport {
             .systems
             .iter()
             .map(|system| {
-                let share = format!(
-                    "{:.1} % ({}/{})",
-                    100.0 * system.success(),
-                    system.successes,
-                    system.clips.len()
-                );
-                let mut row = vec![system.name.clone(), share];
+                let mut row = vec![system.name.clone(), system.share()];
                 row.extend(filled.iter().filter_map(|index| {
                     Some(cell_text(system.cells.get(*index)?, system.clips.len()))
                 }));
@@ -183,7 +194,7 @@ impl SuiteReport {
 
     fn notes_of_table(&self, filled: &[usize]) -> Vec<String> {
         let mut notes = vec![format!(
-            "means over clips with 95 % bootstrap intervals ({} resamples, seed {}); `n=` where fewer clips than all have a number",
+            "means over clips with 95 % bootstrap intervals ({} resamples, seed {}), none of a single clip; `n=` where fewer clips than all have a number",
             crate::statistics::RESAMPLES,
             self.seed
         )];
@@ -225,26 +236,20 @@ impl SuiteReport {
         let heads = ["system", "metric", "mean", "low", "high", "clips"];
         let mut rows = Vec::new();
         for system in &self.systems {
-            let n = system.clips.len().to_string();
-            let share = system.success().to_string();
-            rows.push(vec![
-                system.name.clone(),
-                "success".to_owned(),
-                share.clone(),
-                share.clone(),
-                share,
-                n,
-            ]);
-            for cell in &system.cells {
+            let line = |metric: &str, value: Option<Interval>, clips: usize| {
                 let text = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
-                rows.push(vec![
+                vec![
                     system.name.clone(),
-                    cell.metric.to_owned(),
-                    text(cell.value.map(|v| v.mean)),
-                    text(cell.value.map(|v| v.low)),
-                    text(cell.value.map(|v| v.high)),
-                    cell.clips.to_string(),
-                ]);
+                    metric.to_owned(),
+                    text(value.map(|v| v.mean)),
+                    text(value.and_then(|v| v.low)),
+                    text(value.and_then(|v| v.high)),
+                    clips.to_string(),
+                ]
+            };
+            rows.push(line("success", system.success, system.clips.len()));
+            for cell in &system.cells {
+                rows.push(line(cell.metric, cell.value, cell.clips));
             }
         }
         Table {
@@ -283,18 +288,17 @@ fn cell_text(cell: &Cell, clips: usize) -> String {
     let Some(value) = cell.value else {
         return "–".to_owned();
     };
+    let mean = number(value.mean);
     if SET_METRICS.contains(&cell.metric) {
-        return number(value.mean);
+        return mean;
     }
-    let few = if cell.clips < clips {
-        format!(", n={}", cell.clips)
+    let few = (cell.clips < clips).then(|| format!("n={}", cell.clips));
+    let bounds = value.low.zip(value.high);
+    let bounds = bounds.map(|(low, high)| format!("{}, {}", number(low), number(high)));
+    let beside: Vec<String> = bounds.into_iter().chain(few).collect();
+    if beside.is_empty() {
+        mean
     } else {
-        String::new()
-    };
-    format!(
-        "{} [{}, {}{few}]",
-        number(value.mean),
-        number(value.low),
-        number(value.high)
-    )
+        format!("{mean} [{}]", beside.join(", "))
+    }
 }

@@ -1,6 +1,7 @@
 //! Runs a suite: system by system, clip by clip.
 
 use super::config::{Loaded, SuiteClip, SuiteSystem, SystemKind};
+use super::maker::Maker;
 use super::report::{ClipResult, SET_METRICS, SuiteReport, SystemReport};
 use super::still::still_mouth;
 use crate::MeasureError;
@@ -14,37 +15,6 @@ use crate::weights::Weights;
 use media::{Clip, OpenOptions};
 use models::lpips::LpipsNet;
 use std::path::{Path, PathBuf};
-
-/// Makes clips with this program, for systems of kind `reword`.
-pub trait Maker {
-    /// Gives `clip`'s input the mouth for its speech and writes it to `output`, its report to `report`.
-    ///
-    /// # Errors
-    /// A sentence; the clip then counts as failed.
-    fn make(
-        &mut self,
-        system: &SuiteSystem,
-        clip: &SuiteClip,
-        output: &Path,
-        report: &Path,
-    ) -> Result<(), String>;
-}
-
-/// Makes nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoMaker;
-
-impl Maker for NoMaker {
-    fn make(
-        &mut self,
-        _system: &SuiteSystem,
-        _clip: &SuiteClip,
-        _output: &Path,
-        _report: &Path,
-    ) -> Result<(), String> {
-        Err("clips can't be made here".to_owned())
-    }
-}
 
 /// A made clip counts as failed when it has fewer or more frames than the input by more than this.
 const LENGTH_SLACK: u64 = 1;

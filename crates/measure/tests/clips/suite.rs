@@ -74,7 +74,7 @@ fn a_suite_counts_failures_and_carries_its_baselines() {
     write_suite(&mut report, &loaded, &out, open).unwrap();
     let table = std::fs::read_to_string(out.join("table.md")).unwrap();
     for part in [
-        "33.3 % (1/3)",
+        "33.3 % (1/3) [0, 100]",
         "failed: theirs on c",
         "| truth |",
         "n=2",
@@ -95,4 +95,37 @@ fn a_suite_counts_failures_and_carries_its_baselines() {
             .contains("data:image/png")
     );
     assert_eq!(run().long_table(), report.long_table());
+}
+
+#[test]
+fn a_single_clip_has_no_interval_and_clips_without_their_truth_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write(&at("a.mp4"), pictures(), (25, 1), true);
+    let text = r#"
+        title = "one clip"
+        metrics = ["psnr"]
+        still = false
+        clip = [{ name = "a", input = "a.mp4" }, { name = "b", input = "a.mp4", truth = "gone.mp4" }]
+        "#;
+    std::fs::write(at("suite.toml"), text).unwrap();
+    let loaded = Suite::load(&at("suite.toml")).unwrap();
+    let (out, weights) = (at("out"), Weights::default());
+    let open = OpenOptions::default();
+    let mut report = run_suite(&loaded, &out, &weights, open, &mut NoMaker, &mut Silent).unwrap();
+    write_suite(&mut report, &loaded, &out, open).unwrap();
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
+    let table = read("table.md");
+    assert!(
+        table.contains("| truth | 100.0 % (1/1) | 100.0 |"),
+        "{table}"
+    );
+    assert!(table.contains("gone: 1 clips: b"), "{table}");
+    assert!(
+        read("table.csv").contains("truth,psnr,100,,,1"),
+        "{}",
+        read("table.csv")
+    );
+    assert!(read("suite.json").contains("\"low\": null"));
+    assert!(!read("plot-psnr.svg").contains("stroke-width=\"2\""));
 }
