@@ -1,17 +1,15 @@
 //! `VBench`'s consistencies from weight files to scores, with small random networks: clips made from the sample.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+use crate::support;
 use measure::{
     FeatureSets, LpipsNet, Networks, PairOptions, PairReport, Silent, Weights, find, measure_pair,
 };
 use media::image::Rgb8;
-use media::info::{ColourTags, Rotation};
-use media::render::{BoxError, NewClip, Sound, write_clip};
-use media::{Clip, Frame, OpenOptions, PixelFormat};
+use media::{Clip, OpenOptions};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use units::{FrameIndex, FrameRate};
+use units::FrameIndex;
 
 const METRICS: [&str; 2] = ["subject-consistency", "background-consistency"];
 const WIDTH: usize = 8;
@@ -74,25 +72,7 @@ fn write_weights(path: &Path, clip: bool) {
 }
 
 fn write(path: &Path, pictures: &[Rgb8]) -> PathBuf {
-    let new = NewClip {
-        width: pictures[0].width,
-        height: pictures[0].height,
-        rate: FrameRate::new(25, 1).unwrap(),
-        format: PixelFormat::YUV420,
-        colour: ColourTags::default(),
-    };
-    let mut frames = |index: FrameIndex| -> Result<Frame, BoxError> {
-        let picture = pictures[index.as_usize()].to_f32();
-        Ok(Frame::from_rgb(
-            &picture,
-            new.format,
-            new.colour,
-            Rotation::None,
-        )?)
-    };
-    let count = pictures.len() as u64;
-    write_clip(&new, count, &mut frames, Sound::Silent, path, &mut |_| {}).unwrap();
-    path.to_owned()
+    support::write(path, pictures, (25, 1), false)
 }
 
 fn measured(made: &Path, reference: &Path, weights: &Path) -> PairReport {
