@@ -27,7 +27,7 @@ BOUNDS = {"f32": 1e-4, "bf16": 2e-2}
 @torch.no_grad()
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("program", type=Path)
+    parser.add_argument("program", type=Path, help="the example `forward` of the crate models, or `reword`")
     parser.add_argument("--frames", type=int, default=4, help="latent frames of 16 x 32 cells")
     arguments = parser.parse_args()
     model = LTXVideoTransformer3DModel(num_layers=1, num_attention_heads=32, attention_head_dim=128, cross_attention_dim=4096,
@@ -49,16 +49,19 @@ def main():
     failed = False
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        config = {k: v for k, v in model.config.items() if not k.startswith("_")}
-        (folder / "config.json").write_text(__import__("json").dumps(config))
+        own = {k: v for k, v in model.config.items() if not k.startswith("_")}
+        (folder / "config.json").write_text(__import__("json").dumps(own))
         save_file({k: v.bfloat16().contiguous() for k, v in model.state_dict().items()}, folder / "model.safetensors")
         save_file(inputs, folder / "in.safetensors")
         del model
         for dtype, bound in BOUNDS.items():
             out = folder / f"{dtype}.safetensors"
             start = time.time()
-            subprocess.run([arguments.program, "ltx-transformer", folder / "model.safetensors", folder / "config.json",
-                            folder / "in.safetensors", out, dtype], check=True)
+            weights, config, given = (folder / name for name in ("model.safetensors", "config.json", "in.safetensors"))
+            command = ["ltx-transformer", weights, config, given, out, dtype]
+            if arguments.program.name == "reword":
+                command = ["forward", "ltx-transformer", "--weights", weights, "--config", config, "--inputs", given, "-o", out, "--dtype", dtype]
+            subprocess.run([arguments.program, *command], check=True)
             found = load_file(out)["velocity"]
             error = float((found - wanted).norm() / wanted.norm())
             failed |= not error <= bound

@@ -65,12 +65,13 @@ impl Needs {
         let tokens = (cells * (latents + 2)) as u64;
         let inner = config.width() as u64;
         let denoise = tokens * inner * ((ACTIVATIONS - SUMS) * width + (SUMS + 1) * 4);
-        let decode = LtxVideo::decode_values(vae, size) * width;
+        // The autoencoder computes in `f32` on a CPU.
+        let decode = LtxVideo::decode_values(vae, size) * 4;
         Self {
             transformer: blocks + around,
             block: blocks / config.num_layers.max(1) as u64,
             around,
-            vae: count(&vae.shapes(), "") * width,
+            vae: count(&vae.shapes(), "") * 4,
             text: 0,
             work: denoise.max(decode),
         }
