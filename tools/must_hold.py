@@ -3,7 +3,7 @@
 
     tools/must_hold.py CLIP|FOLDER... [--variants NAME,...|all|none] [--jobs NAME,...] [--steps N]
 
-Jobs: remove, words (a removal, a replacement and an insertion at once, by a transcript), sync, dub, plan. Variants are
+Jobs: remove, words (a removal, a replacement and an insertion at once, by a transcript), sync, dub. Variants are
 made with ffmpeg: other frame rates, rotation, 10 bit, odd sizes, containers, sounds, starts, lengths (`--list`).
 
 Of every output: it ends well and leaves nothing else behind; there are as many frames as were planned, and as many are

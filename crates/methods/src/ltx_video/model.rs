@@ -48,7 +48,8 @@ impl LtxVideo {
         }
         let transformer_network =
             Transformer::load_as(transformer, &config, dtype, device, residence)?;
-        let vae = Vae::load(vae, &vae_config, dtype, device)?;
+        let vae_dtype = Vae::dtype_on(dtype, device);
+        let vae = Vae::load(vae, &vae_config, vae_dtype, device)?;
         if !vae.has_statistics() {
             return Err(bad(
                 "the autoencoder has no per_channel_statistics".to_owned()

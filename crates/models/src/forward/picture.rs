@@ -50,7 +50,8 @@ fn vae(call: &Call<'_>) -> Result<Vae> {
         VaeConfig::from_json,
         || None,
     )?;
-    Vae::load(call.weights, &config, call.dtype, call.device)
+    let dtype = Vae::dtype_on(call.dtype, call.device);
+    Vae::load(call.weights, &config, dtype, call.device)
 }
 
 pub(super) fn vae_encode(call: &Call<'_>) -> Result<Tensors> {
