@@ -1,12 +1,16 @@
 //! Edits and ranges of frames that are whole latents of a model: latent 0 is frame 0, latent n frames
 //! `s(n-1)+1..sn+1` (EditYourself 3.3).
 
+mod retimed;
+
 use crate::edits::{Edit, EditError, EditKind, EditList};
 use crate::{FrameClock, Transcript};
 use serde::Serialize;
 use std::fmt;
 use std::ops::Range;
 use units::{FrameIndex, Seconds, TemporalStride};
+
+pub use retimed::retimed;
 
 /// What of an edit was moved to whole latents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -81,7 +85,8 @@ pub fn snapped(
             continue;
         }
         let mut start = borders.nearest(edit.source.start);
-        if edit.source.is_empty() {
+        let mut end = borders.nearest(edit.source.end).max(start);
+        if start == end && edit.kind != EditKind::Remove {
             // Nothing can be put in before the first latent, or behind frames that are no whole one.
             let last = borders.at_or_before(clock.frames().saturating_sub(1));
             let is_border = clock.frames() % borders.step == 1;
@@ -89,10 +94,10 @@ pub fn snapped(
             start = start.max(1).min(last);
         }
         start = start.max(done);
-        let mut end = if edit.source.is_empty() {
+        end = if edit.source.is_empty() {
             start
         } else {
-            borders.nearest(edit.source.end).max(start)
+            end.max(start)
         };
         if edit.kind == EditKind::Remove && end == start {
             // The latent in its middle.

@@ -289,22 +289,19 @@ impl Timeline {
             });
         }
         let frames = FrameIndex::ZERO..FrameIndex(clock.frames());
-        let total = sound.rate.nearest(clock.end()).0;
-        let said = sound.rate.samples_in(speech).min(total);
-        let mut runs = vec![
-            SoundRun::Speech {
-                insertion: 0,
-                samples: SampleIndex::ZERO..SampleIndex(said),
-            },
-            SoundRun::RoomTone {
-                samples: total - said,
-            },
-        ];
-        runs.retain(|run| !run.is_empty());
         Ok(Self {
             lips: vec![frames],
-            ..Self::recorded(clock, runs)
+            ..Self::recorded(clock, given(clock, sound, speech))
         })
+    }
+
+    /// The same pictures, every mouth made anew under new sound of `speech` seconds, which replaces all sound. Shorter
+    /// sound is followed by room tone, longer sound is cut.
+    #[must_use]
+    pub fn under(mut self, sound: SoundClock, speech: Seconds) -> Self {
+        self.sound = given(&self.clock, sound, speech);
+        self.lips = vec![FrameIndex::ZERO..FrameIndex(self.frames())];
+        self
     }
 
     /// Output frames.
@@ -354,4 +351,21 @@ impl Timeline {
         }
         frames
     }
+}
+
+/// New sound of `speech` seconds under all pictures, and room tone behind it.
+fn given(clock: &FrameClock, sound: SoundClock, speech: Seconds) -> Vec<SoundRun> {
+    let total = sound.rate.nearest(clock.end()).0;
+    let said = sound.rate.samples_in(speech).min(total);
+    let mut runs = vec![
+        SoundRun::Speech {
+            insertion: 0,
+            samples: SampleIndex::ZERO..SampleIndex(said),
+        },
+        SoundRun::RoomTone {
+            samples: total - said,
+        },
+    ];
+    runs.retain(|run| !run.is_empty());
+    runs
 }

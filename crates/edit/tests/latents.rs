@@ -216,3 +216,19 @@ fn what_was_moved_is_told_with_the_word_that_it_hits() {
     assert_eq!(told[0].part, SnappedPart::Length);
     assert!((told[0].to.0 - 0.96).abs() < 1e-9, "{told:?}");
 }
+
+#[test]
+fn what_is_replaced_at_an_end_that_is_no_whole_latent_stays_there() {
+    let clock = FrameClock::constant(FrameRate::new(25, 1).unwrap(), 52).unwrap();
+    let list = EditList::new(
+        vec![edit(EditKind::Replace, 2.04, 2.08)],
+        &none(),
+        clock.end(),
+    );
+    let (cut, _) = snapped(&list.unwrap(), &clock, stride(), &none()).unwrap();
+    // Frame 49 begins the last latent, which has three frames.
+    let replaced = cut.edits().last().unwrap();
+    assert!((replaced.source.start.0 - 1.96).abs() < 1e-9, "{cut:?}");
+    let (again, told) = snapped(&cut, &clock, stride(), &none()).unwrap();
+    assert!(told.is_empty() && again == cut, "{told:?}");
+}

@@ -1,22 +1,22 @@
-//! `dub`: a new track of another length; the pictures are retimed on whole frames, then every mouth follows.
+//! `dub`: a new track of another length; the pictures are retimed, on frames or on whole latents, then every mouth follows.
 //!
 //! Without a script the retiming is even. With the track's text, pauses take it up first, and phrases that clip and
 //! track share start and end together (see `edit::anchors`).
 
 use super::given::Given;
-use super::plan::timeline_error;
+use super::plan::{PlanFor, timeline_error};
 use crate::report::{Report, ReportEdit};
 use crate::stages::extras::Along;
-use crate::stages::{listen, words};
+use crate::stages::track::Followed;
+use crate::stages::{change, listen, words};
 use crate::watch::Watch;
 use crate::{ChangeRequest, DubRequest, Observer, ProjectError, RenderRequest, Stage};
 use edit::anchors::{AnchorConfig, anchors, stretches};
 use edit::timeline::{TimelineConfig, TimelineInput};
-use edit::{EditList, Timeline, Transcript};
-use methods::ltx_video::Order;
+use edit::{EditKind, EditList, Timeline, Transcript, latents};
 use std::ops::Range;
 use std::path::Path;
-use units::Seconds;
+use units::{Seconds, TemporalStride};
 
 /// Slower or faster than this, movements look wrong.
 const NATURAL: std::ops::RangeInclusive<f64> = 0.6..=1.7;
@@ -35,16 +35,6 @@ pub fn dub(
         )
         .with_hint("`reword sync` lays a track under a part of a clip"));
     }
-    if request
-        .video
-        .as_ref()
-        .is_some_and(|video| video.order == Order::Latents)
-    {
-        return Err(
-            ProjectError::usage("dub retimes on single frames, not on whole latents")
-                .with_hint("leave --order out"),
-        );
-    }
     let given = Given::open(request, speech, &mut watch)?;
     let (duration, lasts) = (given.source.duration(), given.length);
     let Words {
@@ -54,45 +44,97 @@ pub fn dub(
     } = Words::find(&given, dub, &mut watch)?;
     let followed = given.follow(&mut watch)?;
     let pieces = stretches(&anchors, duration, lasts);
-    let edits = EditList::retimed(&clip, duration, &pieces)
-        .map_err(|error| ProjectError::input(format!("{}: {error}", speech.display())))?;
-    let lengths: Vec<Seconds> = pieces.iter().map(|(_, lasts)| *lasts).collect();
-    let mut timeline = Timeline::plan(&TimelineInput {
-        edits: &edits,
-        clock: &given.source.clock,
-        sound: Some(given.sound_clock()?),
-        speech: &lengths,
-        protect: &spoken,
-        shots: followed.shots(),
-        pose: None,
-        config: &TimelineConfig::default(),
-    })
-    .map_err(timeline_error)?;
-    timeline.lips = vec![units::FrameIndex::ZERO..units::FrameIndex(timeline.frames())];
+    let (edits, timeline) = match PlanFor::of(request).config() {
+        TimelineConfig {
+            latents: Some(stride),
+            ..
+        } => by_latents(&given, stride, &pieces, &spoken, &followed)?,
+        _ => by_frames(&given, &clip, &pieces, &spoken, &followed)?,
+    };
     let change = lasts.0 / duration.0.max(1e-9);
     if !NATURAL.contains(&change) {
         watch.warn(&format!(
             "the new track is {change:.2} times as long as the clip; movements will look unnatural"
         ));
     }
-    let told = timeline
-        .edits
-        .iter()
-        .zip(&pieces)
-        .map(|(placed, (source, _))| ReportEdit {
-            kind: "retime".to_owned(),
-            old: None,
-            new: None,
-            source: [source.start.0, source.end.0],
-            output: [placed.time.start.0, placed.time.end.0],
-        })
-        .collect();
+    let told = told(&edits, &timeline);
     let settings =
         serde_json::to_vec(&timeline).map_err(|error| ProjectError::fault("plan", error))?;
     let along = Along::retimed(&edits, &timeline);
     given.render(
         "dub", &settings, &timeline, told, followed, along, &mut watch,
     )
+}
+
+/// Stretches at their new lengths, frame by frame.
+fn by_frames(
+    given: &Given<'_>,
+    clip: &Transcript,
+    pieces: &[(Range<Seconds>, Seconds)],
+    spoken: &[Range<Seconds>],
+    followed: &Followed,
+) -> Result<(EditList, Timeline), ProjectError> {
+    let edits = EditList::retimed(clip, given.source.duration(), pieces)
+        .map_err(|error| ProjectError::input(format!("{}: {error}", given.track().display())))?;
+    let lengths: Vec<Seconds> = pieces.iter().map(|(_, lasts)| *lasts).collect();
+    let mut timeline = Timeline::plan(&TimelineInput {
+        edits: &edits,
+        clock: &given.source.clock,
+        sound: Some(given.sound_clock()?),
+        speech: &lengths,
+        protect: spoken,
+        shots: followed.shots(),
+        pose: None,
+        config: &TimelineConfig::default(),
+    })
+    .map_err(timeline_error)?;
+    timeline.lips = vec![units::FrameIndex::ZERO..units::FrameIndex(timeline.frames())];
+    Ok((edits, timeline))
+}
+
+/// The same by latents that are left out or put in, as EditYourself does.
+fn by_latents(
+    given: &Given<'_>,
+    stride: TemporalStride,
+    pieces: &[(Range<Seconds>, Seconds)],
+    spoken: &[Range<Seconds>],
+    followed: &Followed,
+) -> Result<(EditList, Timeline), ProjectError> {
+    let clock = &given.source.clock;
+    let edits = latents::retimed(clock, stride, pieces, spoken).map_err(change::edit_error)?;
+    let silences: Vec<Seconds> = edits
+        .insertions()
+        .map(|(_, speech)| speech.pauses())
+        .collect();
+    let sound = given.sound_clock()?;
+    let timeline = Timeline::plan(&TimelineInput {
+        edits: &edits,
+        clock,
+        sound: Some(sound),
+        speech: &silences,
+        protect: &[],
+        shots: followed.shots(),
+        pose: None,
+        config: &TimelineConfig::for_latents(stride),
+    })
+    .map_err(timeline_error)?;
+    Ok((edits, timeline.under(sound, given.length)))
+}
+
+/// What the report says of the edits: everything that is not as it was.
+fn told(edits: &EditList, timeline: &Timeline) -> Vec<ReportEdit> {
+    let placed = timeline.edits.iter();
+    let edits = placed.filter_map(|placed| Some((placed, edits.edits().get(placed.edit)?)));
+    edits
+        .filter(|(_, edit)| edit.kind != EditKind::Keep)
+        .map(|(placed, edit)| ReportEdit {
+            kind: "retime".to_owned(),
+            old: None,
+            new: None,
+            source: [edit.source.start.0, edit.source.end.0],
+            output: [placed.time.start.0, placed.time.end.0],
+        })
+        .collect()
 }
 
 /// What the retiming goes by.

@@ -65,6 +65,11 @@ impl<'a> Given<'a> {
         })
     }
 
+    /// The track's file.
+    pub(super) const fn track(&self) -> &Path {
+        self.path
+    }
+
     /// Faces and scene cuts of the whole clip: every mouth is made anew.
     pub(super) fn follow(&self, watch: &mut Watch<'_>) -> Result<Followed, ProjectError> {
         let whole = FrameIndex::ZERO..FrameIndex(self.source.video.frames);

@@ -66,7 +66,7 @@ impl PlanFor {
         }
     }
 
-    fn config(self) -> TimelineConfig {
+    pub(super) fn config(self) -> TimelineConfig {
         let stride = stride(self != Self::Mouths);
         match self {
             Self::Pictures(Order::Latents) => stride.map(TimelineConfig::for_latents),
