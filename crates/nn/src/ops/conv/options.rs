@@ -11,7 +11,7 @@ pub enum TimePadding {
     Zeros(usize, usize),
 }
 
-/// How [`conv3d`] moves over `[B, C, T, H, W]`; axes in the order T, H, W.
+/// How [`conv3d`](super::conv3d) moves over `[B, C, T, H, W]`; axes in the order T, H, W.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv3dOptions {
     pub stride: [usize; 3],
@@ -48,7 +48,7 @@ impl Conv3dOptions {
     }
 }
 
-/// How [`conv2d`] moves over `[B, C, H, W]`; axes in the order H, W.
+/// How [`conv2d`](super::conv2d) moves over `[B, C, H, W]`; axes in the order H, W.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2dOptions {
     pub stride: [usize; 2],
@@ -73,7 +73,7 @@ impl Conv2dOptions {
     }
 }
 
-/// How [`conv1d`] moves over `[B, C, L]`.
+/// How [`conv1d`](super::conv1d) moves over `[B, C, L]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv1dOptions {
     pub stride: usize,
