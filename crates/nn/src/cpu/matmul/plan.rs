@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::cpu::kernel::{Element, Kernels};
 
 /// Bytes of packed rows of one task: they stay in the second-level cache while columns pass by.
-const LEFT_BYTES: usize = 768 << 10;
+const LEFT_BYTES: usize = 1 << 20;
 /// Rows of a task: fewer would read the right operand too often, more gain nothing.
 const ROWS: Range<usize> = 56..168;
 /// Columns whose sums are stored together where rows pass over all inner indices at once.
