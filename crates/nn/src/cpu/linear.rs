@@ -246,3 +246,36 @@ pub(crate) fn matrix<T: Real>(left: &Strided<'_, T>, right: &Strided<'_, T>) -> 
         once::<T, T, f32>(sizes, left, right, None, None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An operand so long that each of its panels is a part by itself.
+    #[test]
+    fn operands_packed_in_parts_give_what_a_whole_one_gives() {
+        let sizes = Sizes {
+            rows: FEW_ROWS + 1,
+            inputs: 40_000,
+            outputs: 70,
+        };
+        let value = |i: usize| ((i * 7919) % 23) as f32 / 8.0 - 1.375;
+        let x: Vec<f32> = (0..sizes.rows * sizes.inputs).map(value).collect();
+        let weight: Vec<f32> = (0..sizes.outputs * sizes.inputs).map(value).collect();
+        let bias: Vec<f32> = (0..sizes.outputs).map(|i| i as f32).collect();
+        let whole = PackedWeight::new(&weight, sizes.outputs, sizes.inputs, false);
+        let run = |packed| {
+            let function = Some(Function::Silu);
+            forward::<f32, f32>(sizes, &x, &weight, packed, Some(&bias), function)
+        };
+        let (parts, whole) = (run(None), run(Some(&whole)));
+        assert!(parts.iter().any(|value| *value > 1.0));
+        assert_eq!(parts, whole);
+        let first: f32 = x[..sizes.inputs]
+            .iter()
+            .zip(&weight)
+            .map(|(x, w)| x * w)
+            .sum();
+        assert!((parts[0] - first / (1.0 + (-first).exp())).abs() <= 1e-3 * first.abs());
+    }
+}

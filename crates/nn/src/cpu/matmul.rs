@@ -76,15 +76,12 @@ pub(crate) fn multiply<E: Element>(
             with_scratch(|[packed, scratch @ ..]| {
                 let (row, _) = plan.corner(index);
                 let rows = row..m.min(row + plan.rows);
-                let height = rows.len();
-                let packed = packed.of::<E>(plan.blocks * height * plan.stride);
-                for (pass, out) in packed.chunks_mut(height * plan.stride).enumerate() {
-                    left.pack(rows.clone(), plan.pass(pass, k), out, plan.stride);
-                }
-                let packed = Rows {
-                    data: packed,
-                    height,
-                    first: 0,
+                let place = packed.of::<E>(rows.len() * plan.stride);
+                let packed = Rows::Fresh {
+                    left,
+                    rows,
+                    place,
+                    pass: None,
                 };
                 product.task(index, packed, scratch);
             });
@@ -111,11 +108,8 @@ pub(crate) fn multiply<E: Element>(
         let whole = &*whole;
         let task = |index: usize| {
             with_scratch(|[_, scratch @ ..]| {
-                let packed = Rows {
-                    data: whole,
-                    height: m,
-                    first: plan.corner(index).0,
-                };
+                let first = plan.corner(index).0;
+                let packed = Rows::packed(left, whole, first);
                 product.task(index, packed, scratch);
             });
         };
@@ -123,12 +117,44 @@ pub(crate) fn multiply<E: Element>(
     });
 }
 
-/// Packed rows, `[passes][height][stride]`, and which of them is a task's first.
-#[derive(Clone, Copy)]
-struct Rows<'a, E> {
-    data: &'a [E],
-    height: usize,
-    first: usize,
+/// Where a task finds its packed rows.
+enum Rows<'a, E, L> {
+    /// Packed by the task itself, pass by pass, to this place.
+    Fresh {
+        left: &'a L,
+        rows: Range<usize>,
+        place: &'a mut [E],
+        /// Whose inner indices lie there.
+        pass: Option<usize>,
+    },
+    /// Packed before, with all other rows: `[passes][m][stride]`.
+    Packed { data: &'a [E], first: usize },
+}
+
+impl<'a, E: Element, L: Left<E>> Rows<'a, E, L> {
+    /// `_left` only names the type.
+    const fn packed(_left: &L, data: &'a [E], first: usize) -> Self {
+        Self::Packed { data, first }
+    }
+
+    /// The rows of one pass.
+    fn of_pass(&mut self, index: usize, plan: &Plan, [m, _, k]: [usize; 3]) -> &[E] {
+        match self {
+            Self::Fresh {
+                left,
+                rows,
+                place,
+                pass,
+            } => {
+                if *pass != Some(index) {
+                    left.pack(rows.clone(), plan.pass(index, k), place, plan.stride);
+                    *pass = Some(index);
+                }
+                place
+            }
+            Self::Packed { data, first } => &data[(index * m + *first) * plan.stride..],
+        }
+    }
 }
 
 /// What all tasks of a product share.
@@ -142,7 +168,12 @@ struct Product<'a, E: 'static, R, S> {
 
 impl<E: Element, R: Right<E>, S: Fn(Tile<'_>)> Product<'_, E, R, S> {
     /// Multiplies the rows of a task with its panels, group by group.
-    fn task(&self, index: usize, left: Rows<'_, E>, [sums, packed_right, _]: &mut [Scratch; 3]) {
+    fn task(
+        &self,
+        index: usize,
+        mut left: Rows<'_, E, impl Left<E>>,
+        [sums, packed_right, _]: &mut [Scratch; 3],
+    ) {
         let ([m, n, k], plan, width) = (self.sizes, &self.plan, self.kernels.columns);
         let (row, panel) = plan.corner(index);
         let rows = row..m.min(row + plan.rows);
@@ -157,8 +188,8 @@ impl<E: Element, R: Right<E>, S: Fn(Tile<'_>)> Product<'_, E, R, S> {
         for first in (panel..last).step_by(plan.group) {
             let group = first..last.min(first + plan.group);
             for pass in 0..k.div_ceil(plan.block) {
-                let at = (pass * left.height + left.first) * plan.stride;
-                let left = &left.data[at..][..rows.len() * plan.stride];
+                let left = left.of_pass(pass, plan, self.sizes);
+                let left = &left[..rows.len() * plan.stride];
                 self.pass(pass, left, rows.len(), group.clone(), sums, packed_right);
             }
             (self.store)(Tile {

@@ -62,6 +62,7 @@ impl Plan {
         let (group, mut panels) = if blocks == 1 {
             (GROUP.div_ceil(kernels.columns), in_all)
         } else {
+            // One group a task, so that rows that a task packs itself are packed once.
             let panels = (COLUMNS / kernels.columns).min(in_all);
             (panels, panels)
         };
